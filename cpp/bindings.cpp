@@ -1,0 +1,57 @@
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdlib>
+
+#include "dispatch.h"
+#include "parallel.h"
+#include "plan.h"
+
+namespace py = pybind11;
+using namespace instep;
+
+namespace {
+
+py::dict rules() {
+  py::dict out;
+  for (int i = 0; i < kernels().rule_count; ++i) {
+    const RuleInfo& rule = kernels().rules[i];
+    out[rule.name] = py::make_tuple(rule.variants, rule.scalars);
+  }
+  return out;
+}
+
+void choose_isa_at_import() {
+  const char* name = std::getenv("INSTEP_ISA");
+  try {
+    choose_isa(name ? name : "");
+  } catch (const std::runtime_error& error) {
+    throw py::import_error(error.what());
+  }
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  choose_isa_at_import();
+  m.def("active_isa", [] { return kernels().isa; });
+  m.def("use_isa", [](const std::string& name) { choose_isa(name); });
+  m.def("compiled_isas", &compiled_isas);
+  m.def("available_isas", &available_isas);
+  m.def("set_num_threads", &set_num_threads);
+  m.def("get_num_threads", &get_num_threads);
+  m.def("openmp_library", &openmp_library);
+  m.def("rules", &rules);
+  py::class_<Plan>(m, "Plan")
+      .def(py::init<const std::string&, const py::list&, const py::list&, py::object,
+                    const std::vector<std::pair<int, double>>&, bool, bool>())
+      .def("assign_rows", &Plan::assign_rows)
+      .def_readwrite("steps", &Plan::steps)
+      .def_property("counts", &Plan::counts, &Plan::set_counts)
+      .def("count", &Plan::count)
+      .def_readwrite("regroup", &Plan::regroup)
+      .def("step", &Plan::step)
+      .def("rewrite", &Plan::rewrite)
+      .def("global_norm", &Plan::global_norm)
+      .def("all_finite", &Plan::all_finite);
+}

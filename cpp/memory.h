@@ -1,0 +1,73 @@
+// Load and store of one block: whatever is not contiguous is gathered into scratch and scattered
+// back, so that rules and transforms see contiguous elements only.
+#pragma once
+#include "kernels.h"
+
+namespace {
+
+using namespace instep;
+
+inline bool contiguous(const Stream& s) { return s.ndim == 0; }
+
+// Calls run(pointer, stride, count) for the elements [first, first + n), innermost axis by axis.
+template <class Run>
+void walk(const Stream& s, int64_t first, int64_t n, Run run) {
+  const int inner = s.ndim - 1;
+  int64_t at[kMaxDims];
+  char* outer = s.data;
+  int64_t rest = first;
+  for (int d = inner; d >= 0; --d) {
+    at[d] = rest % s.shape[d];
+    rest /= s.shape[d];
+    if (d != inner) outer += at[d] * s.strides[d];
+  }
+  for (;;) {
+    const int64_t left = s.shape[inner] - at[inner];
+    const int64_t count = left < n ? left : n;
+    run(outer + at[inner] * s.strides[inner], s.strides[inner], count);
+    n -= count;
+    if (n == 0) return;
+    at[inner] = 0;
+    for (int d = inner - 1; d >= 0; --d) {
+      outer += s.strides[d];
+      if (++at[d] < s.shape[d]) break;
+      outer -= at[d] * s.strides[d];
+      at[d] = 0;
+    }
+  }
+}
+
+// The block as contiguous elements: in the array itself where possible, else copied to scratch.
+template <class T>
+T* load(const Stream& s, int64_t first, int64_t n, T* scratch) {
+  if (contiguous(s)) return reinterpret_cast<T*>(s.data) + first;
+  T* out = scratch;
+  walk(s, first, n, [&out](const char* in, int64_t stride, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) out[i] = *reinterpret_cast<const T*>(in + i * stride);
+    out += count;
+  });
+  return scratch;
+}
+
+// Writes back what `load` copied; nothing to do where it did not.
+template <class T>
+void store(const Stream& s, int64_t first, int64_t n, const T* block) {
+  if (contiguous(s)) return;
+  walk(s, first, n, [&block](char* out, int64_t stride, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) *reinterpret_cast<T*>(out + i * stride) = block[i];
+    block += count;
+  });
+}
+
+template <class T>
+void fill_zero(const Stream& s, int64_t first, int64_t n) {
+  if (contiguous(s)) {
+    __builtin_memset(reinterpret_cast<T*>(s.data) + first, 0, n * sizeof(T));
+    return;
+  }
+  walk(s, first, n, [](char* out, int64_t stride, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) *reinterpret_cast<T*>(out + i * stride) = T(0);
+  });
+}
+
+}  // namespace

@@ -1,0 +1,304 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+#include <stdexcept>
+
+namespace instep {
+namespace {
+
+// A pass over fewer elements is over before another thread could use the interpreter.
+constexpr int64_t kReleaseElements = 8192;
+
+const py::dtype& dtype_f32() {
+  static const py::dtype* d = new py::dtype(py::dtype::of<float>());
+  return *d;
+}
+const py::dtype& dtype_f64() {
+  static const py::dtype* d = new py::dtype(py::dtype::of<double>());
+  return *d;
+}
+
+std::vector<py::ssize_t> shape_of(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
+
+char* data_of(const py::array& a) { return static_cast<char*>(const_cast<void*>(a.data())); }
+
+bool same_shape(const py::array& a, const std::vector<py::ssize_t>& shape) {
+  return a.ndim() == static_cast<py::ssize_t>(shape.size()) &&
+         std::equal(shape.begin(), shape.end(), a.shape());
+}
+
+std::vector<int> logical_axes(const py::array& a) {
+  std::vector<int> axes(a.ndim());
+  std::iota(axes.begin(), axes.end(), 0);
+  return axes;
+}
+
+// The axes by falling stride if that walks the array's memory without a gap; else logical order.
+std::vector<int> memory_axes(const py::array& a) {
+  std::vector<int> axes = logical_axes(a);
+  std::stable_sort(axes.begin(), axes.end(),
+                   [&a](int x, int y) { return a.strides(x) > a.strides(y); });
+  py::ssize_t dense = a.itemsize();
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+    if (a.shape(*axis) == 1) continue;
+    if (a.strides(*axis) != dense) return logical_axes(a);
+    dense *= a.shape(*axis);
+  }
+  return axes;
+}
+
+py::tuple as_tuple(const Outcome& outcome) {
+  if (!outcome.clipped_globally) return py::make_tuple(outcome.finite, py::none(), py::none());
+  return py::make_tuple(outcome.finite, outcome.norm, outcome.factor);
+}
+
+}  // namespace
+
+Plan::Plan(const std::string& rule, const py::list& params, const py::list& slots,
+           py::object buffers, const std::vector<std::pair<int, double>>& transforms,
+           bool check_finite, bool zero_grads)
+    : pipeline_(rule,
+                [&transforms] {
+                  std::vector<Transform> out;
+                  for (const auto& [kind, value] : transforms) {
+                    out.push_back({static_cast<TransformKind>(kind), value});
+                  }
+                  return out;
+                }()),
+      buffers_(std::move(buffers)),
+      check_finite_(check_finite),
+      zero_grads_(zero_grads) {
+  for (py::handle param : params) hold(py::reinterpret_borrow<py::array>(param));
+  for (size_t i = 0; i < params.size(); ++i) {
+    add_tensor(held_[i].array, slots[i].cast<py::tuple>());
+  }
+  std::sort(owned_.begin(), owned_.end());
+  const char* reach = nullptr;
+  for (const Extent& extent : owned_) reach_.push_back(reach = std::max(reach, extent.high));
+  counts_.resize(params.size());
+  pipeline_.prepare();
+}
+
+void Plan::hold(const py::array& array) {
+  if (!py::isinstance<py::array>(array) ||
+      !(array.dtype().is(dtype_f32()) || array.dtype().is(dtype_f64()))) {
+    throw py::type_error("instep._core.Plan takes float32 and float64 arrays only");
+  }
+  held_.push_back({array, data_of(array), shape_of(array), array.writeable()});
+  if (array.size() > 0) owned_.push_back(extent_of(array));
+}
+
+Plan::Extent Plan::extent_of(const py::array& array) {
+  const char *low = data_of(array), *high = low + array.itemsize();
+  for (py::ssize_t d = 0; d < array.ndim(); ++d) {
+    const py::ssize_t reach = (array.shape(d) - 1) * array.strides(d);
+    (reach < 0 ? low : high) += reach;
+  }
+  return {low, high};
+}
+
+void Plan::add_tensor(py::array param, const py::tuple& slots) {
+  const auto storage = [this](const py::array& a) {
+    return storage_.emplace_back(2 * a.ndim()).data();
+  };
+  axes_.push_back(memory_axes(param));
+  Tensor tensor{};
+  tensor.size = param.size();
+  tensor.dtype = param.dtype().is(dtype_f32()) ? Dtype::f32 : Dtype::f64;
+  tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
+  tensor.param = stream(param, axes_.back(), storage(param));
+  for (size_t k = 0; k < slots.size(); ++k) {
+    if (slots[k].is_none()) continue;
+    const py::array slot = py::reinterpret_borrow<py::array>(slots[k]);
+    hold(slot);
+    if (!same_shape(slot, shape_of(param)) || !slot.dtype().is(param.dtype())) {
+      throw py::type_error("instep._core.Plan: a slot differs from its parameter");
+    }
+    tensor.slot[k] = stream(slot, axes_.back(), storage(slot));
+  }
+  grad_storage_.push_back(storage_.emplace_back(4 * param.ndim()).data());
+  pipeline_.tensors.push_back(tensor);
+}
+
+// The array walked along `axes`, axes that follow one another in memory being made one.
+Stream Plan::stream(const py::array& array, const std::vector<int>& axes, int64_t* storage) const {
+  int64_t* shape = storage;
+  int64_t* strides = storage + array.ndim();
+  int32_t ndim = 0;
+  for (int axis : axes) {
+    const int64_t n = array.shape(axis), stride = array.strides(axis);
+    if (n == 1) continue;
+    if (ndim > 0 && strides[ndim - 1] == n * stride) {
+      shape[ndim - 1] *= n;
+      strides[ndim - 1] = stride;
+    } else {
+      shape[ndim] = n;
+      strides[ndim++] = stride;
+    }
+  }
+  if (ndim == 1 && strides[0] == array.itemsize()) ndim = 0;
+  return {data_of(array), shape, strides, ndim};
+}
+
+bool Plan::unchanged(const Held& held) const {
+  return data_of(held.array) == held.data && same_shape(held.array, held.shape) &&
+         (held.array.writeable() || !held.writeable);
+}
+
+bool Plan::touches_owned(const Extent& extent) const {
+  const auto above = std::lower_bound(owned_.begin(), owned_.end(), Extent{extent.high, nullptr});
+  return above != owned_.begin() && reach_[above - owned_.begin() - 1] > extent.low;
+}
+
+// Cheap tests that hold for what is usual; the others are for Python to judge.
+bool Plan::plainly_right(size_t i, const py::array& grad) const {
+  const Held& param = held_[i];
+  if (Py_TYPE(grad.ptr()) != Py_TYPE(param.array.ptr()) ||
+      py::detail::array_proxy(grad.ptr())->descr !=
+          py::detail::array_proxy(param.array.ptr())->descr ||
+      !same_shape(grad, param.shape) || zero_grads_ ||
+      !(grad.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) {
+    return false;
+  }
+  return grad.size() == 0 || !touches_owned(extent_of(grad));
+}
+
+void Plan::set_gradient(size_t i, py::handle handle) {
+  const auto grad = py::reinterpret_borrow<py::array>(handle);
+  if (!py::isinstance<py::array>(handle) || !plainly_right(i, grad)) {
+    buffers_.attr("check_gradient")(i, handle);
+    if (!py::isinstance<py::array>(handle)) throw py::type_error("a gradient is not an array");
+  }
+  use_gradient(i, grad);
+}
+
+void Plan::use_gradient(size_t i, const py::array& grad) {
+  Tensor& tensor = pipeline_.tensors[i];
+  int64_t* storage = grad_storage_[i];
+  tensor.grad = stream(grad, axes_[i], storage);
+  tensor.grad_logical = tensor.grad;
+  if (grad.ndim() > 1 && !std::is_sorted(axes_[i].begin(), axes_[i].end())) {
+    tensor.grad_logical = stream(grad, logical_axes(grad), storage + 2 * grad.ndim());
+  }
+}
+
+void Plan::set_gradients(const py::sequence& grads, std::vector<py::object>& keep) {
+  keep.reserve(grads.size());
+  if (grads.size() != pipeline_.tensors.size()) {
+    throw std::invalid_argument("instep._core.Plan: wrong number of gradients");
+  }
+  for (size_t i = 0; i < pipeline_.tensors.size(); ++i) {
+    const py::object& grad = keep.emplace_back(grads[i]);
+    pipeline_.tensors[i].active = !grad.is_none();
+    if (!grad.is_none()) set_gradient(i, grad);
+  }
+  if (zero_grads_) buffers_.attr("check_zeroable")(grads);
+  for (const Held& held : held_) {
+    if (!unchanged(held)) buffers_.attr("check_unchanged")();
+  }
+}
+
+void Plan::assign_rows(const std::vector<int>& row_of) {
+  if (row_of.size() != pipeline_.tensors.size()) {
+    throw std::invalid_argument("instep._core.Plan: wrong number of row indices");
+  }
+  for (size_t i = 0; i < row_of.size(); ++i) pipeline_.tensors[i].row = row_of[i];
+  regroup = false;
+}
+
+void Plan::set_counts(const std::vector<int64_t>& counts) {
+  if (counts.size() != counts_.size()) {
+    throw std::invalid_argument("instep._core.Plan: wrong number of counts");
+  }
+  counts_ = counts;
+  regroup = true;
+}
+
+void Plan::advance() {
+  ++steps;
+  for (const Tensor& t : pipeline_.tensors) {
+    counts_[t.index] += t.active;
+    regroup |= !t.active;
+  }
+}
+
+void Plan::set_rows(const py::sequence& rows) {
+  const RuleInfo& rule = pipeline_.rule();
+  pipeline_.rows.clear();
+  for (py::handle item : rows) {
+    const auto parts = py::reinterpret_borrow<py::tuple>(item);
+    const auto scalars = py::reinterpret_borrow<py::tuple>(parts[3]);
+    Row row{};
+    row.variant = parts[0].cast<int>();
+    row.decay = static_cast<Decay>(parts[1].cast<int>());
+    if (row.variant < 0 || row.variant >= rule.variants ||
+        scalars.size() != static_cast<size_t>(rule.scalars)) {
+      throw std::invalid_argument("instep._core.Plan: a row that does not fit the rule");
+    }
+    const auto set = [&row](int k, py::handle value) {
+      row.f64[k] = value.cast<double>();
+      row.f32[k] = static_cast<float>(row.f64[k]);
+    };
+    for (int k = 0; k < rule.scalars; ++k) set(k, scalars[k]);
+    set(kMaxScalars, parts[2]);
+    pipeline_.rows.push_back(row);
+  }
+  for (const Tensor& t : pipeline_.tensors) {
+    if (t.row < 0 || t.row >= static_cast<int>(pipeline_.rows.size())) {
+      throw std::invalid_argument("instep._core.Plan: a row index out of range");
+    }
+    const uint32_t used = rule.slots[pipeline_.rows[t.row].variant];
+    for (int k = 0; k < kMaxSlots; ++k) {
+      if ((used >> k & 1) && t.size > 0 && !t.slot[k].data) {
+        throw std::invalid_argument("instep._core.Plan: a slot that the rule needs is missing");
+      }
+    }
+  }
+}
+
+Outcome Plan::run() {
+  int64_t size = 0;
+  for (const Tensor& t : pipeline_.tensors) size += t.active ? t.size : 0;
+  if (size < kReleaseElements) return pipeline_.run(check_finite_, zero_grads_);
+  py::gil_scoped_release release;
+  return pipeline_.run(check_finite_, zero_grads_);
+}
+
+py::tuple Plan::step(const py::sequence& grads, const py::sequence& rows) {
+  std::vector<py::object> keep;  // the caller's list may change while the interpreter is released
+  set_gradients(grads, keep);
+  set_rows(rows);
+  const Outcome outcome = run();
+  if (outcome.finite) advance();
+  return as_tuple(outcome);
+}
+
+void Plan::use_params_as_gradients() {
+  for (size_t i = 0; i < pipeline_.tensors.size(); ++i) {
+    use_gradient(i, held_[i].array);
+    pipeline_.tensors[i].active = true;
+    pipeline_.tensors[i].row = 0;
+  }
+  pipeline_.rows.assign(1, Row{});
+}
+
+py::tuple Plan::rewrite() {
+  use_params_as_gradients();
+  return as_tuple(run());
+}
+
+double Plan::global_norm() {
+  use_params_as_gradients();
+  py::gil_scoped_release release;
+  return pipeline_.global_norm();
+}
+
+bool Plan::all_finite() {
+  use_params_as_gradients();
+  py::gil_scoped_release release;
+  return pipeline_.all_finite();
+}
+
+}  // namespace instep

@@ -1,0 +1,87 @@
+// NumPy arrays as tensors of a pipeline: which memory they use, in which order it is walked, and
+// whether what a step is handed still fits.
+#pragma once
+#include <pybind11/numpy.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "pipeline.h"
+
+namespace instep {
+
+namespace py = pybind11;
+
+class Plan {
+ public:
+  // `slots` has one tuple for each parameter (None: not used). `buffers` is the Python object that
+  // judges what is not plainly right: it raises the error, or finds that it is right all the same.
+  // Transforms are pairs (kind, value).
+  Plan(const std::string& rule, const py::list& params, const py::list& slots, py::object buffers,
+       const std::vector<std::pair<int, double>>& transforms, bool check_finite, bool zero_grads);
+
+  // Which row of the step's scalars belongs to each parameter.
+  void assign_rows(const std::vector<int>& row_of);
+
+  // One step; rows are (variant, decay kind, decay, scalars). Returns (finite, norm, factor) and
+  // advances the counts if all gradients are finite or need not be.
+  py::tuple step(const py::sequence& grads, const py::sequence& rows);
+
+  // The transforms applied to the arrays themselves, as if they were the gradients.
+  py::tuple rewrite();
+  double global_norm();
+  bool all_finite();
+
+  // Steps taken, by all and by each parameter. They live here, so that no interrupt can come
+  // between an update and its count.
+  int64_t steps = 0;
+  int64_t count(size_t i) const { return counts_.at(i); }
+  std::vector<int64_t> counts() const { return counts_; }
+  void set_counts(const std::vector<int64_t>& counts);
+
+  // Whether parameters may have come to differ in their counts since assign_rows.
+  bool regroup = false;
+
+ private:
+  // An array that must not move or change while the plan lives.
+  struct Held {
+    py::array array;
+    char* data;
+    std::vector<py::ssize_t> shape;
+    bool writeable;
+  };
+  struct Extent {
+    const char* low;
+    const char* high;
+    bool operator<(const Extent& other) const { return low < other.low; }
+  };
+
+  static Extent extent_of(const py::array& array);
+  void add_tensor(py::array param, const py::tuple& slots);
+  void hold(const py::array& array);
+  bool unchanged(const Held& held) const;
+  void set_rows(const py::sequence& rows);
+  void set_gradients(const py::sequence& grads, std::vector<py::object>& keep);
+  void set_gradient(size_t i, py::handle grad);
+  void use_gradient(size_t i, const py::array& grad);
+  void use_params_as_gradients();
+  bool plainly_right(size_t i, const py::array& grad) const;
+  bool touches_owned(const Extent& extent) const;
+  Stream stream(const py::array& array, const std::vector<int>& axes, int64_t* storage) const;
+  Outcome run();
+  void advance();
+
+  Pipeline pipeline_;
+  py::object buffers_;
+  bool check_finite_, zero_grads_;
+  std::vector<Held> held_;                    // parameters first, in their order
+  std::vector<std::vector<int>> axes_;        // of each parameter, outermost in memory first
+  std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to
+  std::vector<int64_t*> grad_storage_;
+  std::vector<int64_t> counts_;
+  std::vector<Extent> owned_;       // of all held arrays, by address
+  std::vector<const char*> reach_;  // the highest end among owned_[0..i]
+};
+
+}  // namespace instep

@@ -1,0 +1,29 @@
+"""In-place optimizer steps and gradient clipping, in step with their NumPy reference."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+
+from . import functional, reference
+from ._threads import active_isa, get_num_threads, set_num_threads
+from .optimizer import Optimizer, StepReport
+from .optimizers import *  # noqa: F403
+from .optimizers import __all__ as _optimizers
+from .transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, Scale
+
+__version__ = _version("instep")
+
+__all__ = [  # noqa: PLE0604
+    "ClipByGlobalNorm",
+    "ClipByNorm",
+    "ClipByValue",
+    "Optimizer",
+    "Scale",
+    "StepReport",
+    "active_isa",
+    "functional",
+    "get_num_threads",
+    "reference",
+    "set_num_threads",
+    *_optimizers,
+]

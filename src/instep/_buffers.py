@@ -1,0 +1,99 @@
+"""The arrays that a plan works on, and the judgement of what a step is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import _validate as validate
+
+Slots = Sequence[np.ndarray | None]
+
+
+class Buffers:
+    """Parameters with their slots, which must neither move nor change while a plan uses them.
+
+    The native plan asks here only about what its own quick tests cannot decide; the reference plan
+    asks always. So each rule about arrays, and its message, is written once.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        params: Sequence[np.ndarray],
+        *,
+        prefix: str = "params",
+        writeable: bool = True,
+    ) -> None:
+        self.names = list(names)
+        self._writeable = writeable
+        self._owned = [f"{prefix}{name}" for name in names]
+        self.params = [
+            validate.array(name, param, writeable=writeable)
+            for name, param in zip(self._owned, params, strict=True)
+        ]
+        self.slots: list[Slots] = [()] * len(self.params)
+        self._arrays = list(self.params)
+
+    def seal(self, slots: Sequence[Slots] = (), slot_names: Sequence[str] = ()) -> Buffers:
+        """Add the slots, refuse arrays that overlap, and note where everything is."""
+        self.slots = list(slots) or self.slots
+        for i, row in enumerate(self.slots):
+            self._add_slots(i, row, slot_names)
+        self._shapes = [a.shape for a in self._arrays]
+        self._data = [a.ctypes.data for a in self._arrays]
+        if self._writeable:
+            validate.check_disjoint(self._owned, self._arrays)
+        return self
+
+    def _add_slots(self, i: int, row: Slots, slot_names: Sequence[str]) -> None:
+        for slot_name, slot in zip(slot_names, row, strict=False):
+            if slot is None:
+                continue
+            name = f"{slot_name}{self.names[i]}"
+            validate.array(name, slot, writeable=True)
+            self._must_match(name, slot, i)
+            self._owned.append(name)
+            self._arrays.append(slot)
+
+    def _must_match(self, name: str, a: np.ndarray, i: int) -> None:
+        param = self.params[i]
+        if a.dtype != param.dtype:
+            raise TypeError(
+                f"{name}: dtype must be that of its parameter, {param.dtype}; got {a.dtype}"
+            )
+        if a.shape != param.shape:
+            raise ValueError(
+                f"{name}: shape must be that of its parameter, {param.shape}; got {a.shape}"
+            )
+
+    def check_gradient(self, i: int, grad: object, *, writeable: bool = False) -> None:
+        """Refuse a gradient that does not fit parameter ``i``."""
+        name = f"grads{self.names[i]}"
+        g = validate.array(name, grad, writeable=writeable)
+        self._must_match(name, g, i)
+        for owner, owned in zip(self._owned, self._arrays, strict=True):
+            if np.may_share_memory(g, owned) and validate.share_memory(g, owned):
+                raise ValueError(f"{name}: must not overlap what the step writes; overlaps {owner}")
+
+    def check_zeroable(self, grads: Sequence[np.ndarray | None]) -> None:
+        """Refuse gradients that cannot be zeroed after the step (``zero_grads``)."""
+        present = [(i, g) for i, g in enumerate(grads) if g is not None]
+        for i, g in present:
+            self.check_gradient(i, g, writeable=True)
+        validate.check_disjoint(
+            [f"grads{self.names[i]}" for i, _ in present], [g for _, g in present]
+        )
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on where an array was resized, moved or locked since the start."""
+        then = zip(self._owned, self._arrays, self._shapes, self._data, strict=True)
+        for name, a, shape, data in then:
+            if a.shape != shape or a.ctypes.data != data:
+                raise ValueError(
+                    f"{name}: must not be resized or moved while an optimizer holds it; "
+                    f"was {shape} at {data:#x}, is {a.shape} at {a.ctypes.data:#x}"
+                )
+            if self._writeable and not a.flags.writeable:
+                raise ValueError(f"{name}: must be writeable; got a read-only array")

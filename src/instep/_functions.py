@@ -1,0 +1,225 @@
+"""The functions of `instep.functional` and `instep.reference`: one text, two backends."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import _validate as validate
+from ._buffers import Buffers
+from ._groups import CHECKS, ParamGroup
+from ._plans import Plan, make_plan
+from ._structure import Structure
+from .optimizer import Optimizer
+from .transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, Scale, Transform
+
+
+class Functions:
+    """Everything that works on arrays without an optimizer object, by one backend."""
+
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
+
+    def _plan(self, grads: Any, transforms: Sequence[Transform] = (), *, write: bool) -> Plan:
+        structure = Structure("grads", grads)
+        members = zip(structure.names, structure.flatten("grads", grads), strict=True)
+        present = [(name, g) for name, g in members if g is not None]
+        names, arrays = [name for name, _ in present], [g for _, g in present]
+        buffers = Buffers(names, arrays, prefix="grads", writeable=write).seal()
+        return make_plan(self._backend, "assign", None, buffers, transforms)
+
+    def clip_by_value_(self, grads: Any, limit: float) -> None:
+        """Limit every element in place: ``g = min(max(g, -limit), limit)``. NaN stays NaN.
+
+        Parameters
+        ----------
+        grads : ndarray, or list, tuple or dict of them
+            float32 or float64, any strides; entries that are None are passed over.
+        limit : float
+            At least 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument breaks its rule; then nothing is changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from instep import functional
+        >>> g = np.array([0.5, -3.0])
+        >>> functional.clip_by_value_(g, 1.0)
+        >>> g
+        array([ 0.5, -1. ])
+        """
+        self._plan(grads, [ClipByValue(limit)], write=True).rewrite()
+
+    def clip_by_norm_(self, grads: Any, max_norm: float) -> None:
+        """Limit the norm of each array in place: ``g *= min(1, max_norm / (norm(g) + 1e-6))``.
+
+        Parameters
+        ----------
+        grads : ndarray, or list, tuple or dict of them
+            float32 or float64, any strides; entries that are None are passed over.
+        max_norm : float
+            At least 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument breaks its rule; then nothing is changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from instep import functional
+        >>> grads = [np.array([30.0, 40.0]), np.array([0.1])]
+        >>> functional.clip_by_norm_(grads, 1.0)
+        >>> grads[0].round(6), grads[1]
+        (array([0.6, 0.8]), array([0.1]))
+        """
+        self._plan(grads, [ClipByNorm(max_norm)], write=True).rewrite()
+
+    def clip_by_global_norm_(self, grads: Any, max_norm: float) -> float:
+        """Limit the norm of all arrays together, in place; return the norm before.
+
+        ``g *= min(1, max_norm / (norm + 1e-6))``, torch's ``clip_grad_norm_``.
+
+        Parameters
+        ----------
+        grads : ndarray, or list, tuple or dict of them
+            float32 or float64, any strides; entries that are None are passed over.
+        max_norm : float
+            At least 0.
+
+        Returns
+        -------
+        float
+            The norm before clipping, summed in double precision.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument breaks its rule; then nothing is changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from instep import functional
+        >>> grads = {"w": np.array([30.0]), "b": np.array([40.0])}
+        >>> functional.clip_by_global_norm_(grads, 1.0)
+        50.0
+        >>> grads["w"].round(6)
+        array([0.6])
+        """
+        norm = self._plan(grads, [ClipByGlobalNorm(max_norm)], write=True).rewrite()[1]
+        assert norm is not None
+        return norm
+
+    def global_norm(self, grads: Any) -> float:
+        """Return the Euclidean norm of all arrays together, summed in double precision.
+
+        The true norm also where the sum of squares would overflow or underflow.
+
+        Parameters
+        ----------
+        grads : ndarray, or list, tuple or dict of them
+            float32 or float64, any strides, only read; None is passed over.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array breaks its rule.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from instep import functional
+        >>> functional.global_norm([np.array([3e200]), np.array([4e200])])
+        4.9999999999999995e+200
+        """
+        return self._plan(grads, write=False).global_norm()
+
+    def all_finite(self, grads: Any) -> bool:
+        """Return whether no element of any array is infinite or NaN.
+
+        Parameters
+        ----------
+        grads : ndarray, or list, tuple or dict of them
+            float32 or float64, any strides, only read; None is passed over.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array breaks its rule.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from instep import functional
+        >>> functional.all_finite([np.ones(3), np.array([np.inf])])
+        False
+        """
+        return self._plan(grads, write=False).all_finite()
+
+    def step_function(self, cls: type[Optimizer]) -> Callable[..., None]:
+        """Return the optimizer's rule as a function on arrays: ``adam_`` for ``Adam``."""
+        signature = step_signature(cls)
+
+        def function(*args: Any, **kwargs: Any) -> None:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            self._step(cls, bound.arguments)
+
+        function.__name__ = function.__qualname__ = f"{cls.__name__.lower()}_"
+        function.__doc__ = _document(cls)
+        function.__signature__ = signature  # type: ignore[attr-defined]
+        return function
+
+    def _step(self, cls: type[Optimizer], given: dict[str, Any]) -> None:
+        rest = dict(given)
+        param, grad = rest.pop("param"), rest.pop("grad")
+        slots = {name: rest.pop(name) for name in cls._slot_names}
+        t = validate.count("step", rest.pop("step"), 1)
+        maximize = validate.flag("maximize", rest.pop("maximize"))
+        checks = {name: {**CHECKS, **cls._checks}[name] for name in rest}
+        h = ParamGroup(None, rest, checks, cls._check_together).at(t - 1)
+        used = cls._used_slots(h)
+        for name in used:
+            if slots[name] is None:
+                raise TypeError(f"{name}: must be an array, which these hyperparameters need")
+        row = tuple(slots[name] if name in used else None for name in cls._slot_names)
+        buffers = Buffers([""], [param], prefix="param").seal([row], cls._slot_names)
+        transforms = [Scale(-1.0)] if maximize else []
+        plan = make_plan(self._backend, cls._rule, cls._numpy, buffers, transforms)
+        plan.step([grad], [cls._row(h, t)])
+
+
+def step_signature(cls: type[Optimizer]) -> inspect.Signature:
+    """Return ``(param, grad, <slots>, *, step, <hyperparameters>, maximize=False)``."""
+    of_class = list(inspect.signature(cls.__init__).parameters.values())[2:-1]
+    hyper = [p.replace(kind=p.KEYWORD_ONLY) for p in of_class]
+    needed = cls._used_slots({p.name: p.default for p in hyper})
+    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    arrays = [inspect.Parameter(name, positional) for name in ("param", "grad", *needed)]
+    optional = [
+        inspect.Parameter(name, positional, default=None)
+        for name in cls._slot_names
+        if name not in needed
+    ]
+    step = inspect.Parameter("step", keyword)
+    maximize = inspect.Parameter("maximize", keyword, default=False)
+    return inspect.Signature([*arrays, *optional, step, *hyper, maximize])
+
+
+def _document(cls: type[Optimizer]) -> str:
+    slots = ", ".join(f"``{name}``" for name in cls._slot_names)
+    return (
+        f"Take one step of :class:`instep.{cls.__name__}` in place.\n\n"
+        f"``param`` and the slots ({slots}) are updated, ``grad`` is only read:\n"
+        "arrays of one shape and dtype (float32 or float64), any strides. ``step`` is the number\n"
+        "of this step, from 1.\n"
+        "Hyperparameters, their defaults, the equation and the errors are those of the class.\n"
+        "``maximize`` negates the gradient.\n"
+    )

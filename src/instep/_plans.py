@@ -1,0 +1,161 @@
+"""Who applies a step: the native kernels, or the same in NumPy. Both plans have one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from . import _reductions
+from ._buffers import Buffers
+from .transforms import Clipped, Transform
+
+NO_DECAY, L2_DECAY, DECOUPLED_DECAY = range(3)
+
+Gradients = Sequence[np.ndarray | None]
+Result = tuple[bool, float | None, float | None]
+"""Whether all gradients were finite (True if nobody asked), the global norm, the clip factor."""
+
+NumpyRule = Callable[..., None]
+"""``rule(p, g, slots, scalars, variant)`` updates p and the slots in place."""
+
+
+class Row(NamedTuple):
+    """All that depends on step and hyperparameters only, in double precision."""
+
+    variant: int = 0
+    decay_kind: int = NO_DECAY
+    decay: float = 0.0
+    scalars: tuple[float, ...] = ()
+
+
+class Plan(Protocol):
+    """Validated parameters and state, ready to step."""
+
+    steps: int
+    counts: list[int]
+    regroup: bool
+
+    def count(self, i: int) -> int: ...
+    def assign_rows(self, row_of: Sequence[int]) -> None: ...
+    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result: ...
+    def rewrite(self) -> Result: ...
+    def global_norm(self) -> float: ...
+    def all_finite(self) -> bool: ...
+
+
+class ReferencePlan:
+    """The plan in NumPy: what the native plan must equal bit for bit."""
+
+    def __init__(
+        self,
+        rule: NumpyRule,
+        buffers: Buffers,
+        transforms: Sequence[Transform],
+        *,
+        check_finite: bool = False,
+        zero_grads: bool = False,
+    ) -> None:
+        self._rule = rule
+        self._buffers = buffers
+        self._transforms = transforms
+        self._check_finite = check_finite
+        self._zero_grads = zero_grads
+        self._params = [np.asarray(p) for p in buffers.params]
+        self._row_of: Sequence[int] = [0] * len(self._params)
+        self.counts = [0] * len(self._params)
+        self.steps = 0
+        self.regroup = False
+
+    def count(self, i: int) -> int:
+        """Return how many steps parameter ``i`` has taken."""
+        return self.counts[i]
+
+    def assign_rows(self, row_of: Sequence[int]) -> None:
+        """Say which row of the step's scalars belongs to each parameter."""
+        self._row_of = row_of
+        self.regroup = False
+
+    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result:
+        """Take one step."""
+        present = [i for i, g in enumerate(grads) if g is not None]
+        for i in present:
+            self._buffers.check_gradient(i, grads[i])
+        if self._zero_grads:
+            self._buffers.check_zeroable(grads)
+        self._buffers.check_unchanged()
+        given = [np.asarray(grads[i]) for i in present]
+        with np.errstate(all="ignore"):
+            return self._apply(present, given, rows)
+
+    def _apply(self, present: list[int], given: list[np.ndarray], rows: Sequence[Row]) -> Result:
+        finite = not self._check_finite or _reductions.all_finite(given)
+        clipped = Clipped()
+        moved = given
+        for transform in self._transforms:
+            moved = transform._numpy(moved, clipped)
+        if finite:
+            for i, g in zip(present, moved, strict=True):
+                self._update(i, g, rows[self._row_of[i]])
+                self.counts[i] += 1
+            for g in given if self._zero_grads else ():
+                g[...] = 0
+            self.steps += 1
+            self.regroup |= len(present) < len(self._params)
+        return finite, clipped.norm, clipped.factor
+
+    def _update(self, i: int, g: np.ndarray, row: Row) -> None:
+        p = self._params[i]
+        decay = p.dtype.type(row.decay)
+        if row.decay_kind == L2_DECAY:
+            g = g + decay * p
+        elif row.decay_kind == DECOUPLED_DECAY:
+            p[...] = p * decay
+        scalars = [p.dtype.type(s) for s in row.scalars]
+        self._rule(p, g, self._buffers.slots[i], scalars, row.variant)
+
+    def rewrite(self) -> Result:
+        """Apply the transforms to the arrays themselves."""
+        clipped = Clipped()
+        with np.errstate(all="ignore"):
+            moved = self._params
+            for transform in self._transforms:
+                moved = transform._numpy(moved, clipped)
+            for p, g in zip(self._params, moved, strict=True):
+                p[...] = g
+        return True, clipped.norm, clipped.factor
+
+    def global_norm(self) -> float:
+        """Return the norm of all arrays together."""
+        with np.errstate(all="ignore"):
+            return _reductions.norm(self._params)
+
+    def all_finite(self) -> bool:
+        """Return whether no element of any array is infinite or NaN."""
+        return _reductions.all_finite(self._params)
+
+
+def make_plan(
+    backend: str,
+    rule: str,
+    numpy_rule: NumpyRule | None,
+    buffers: Buffers,
+    transforms: Sequence[Transform] = (),
+    **options: Any,
+) -> Plan:
+    """Return a plan of the backend ("native" or "reference")."""
+    if backend == "reference":
+        assert numpy_rule is not None or rule == "assign"
+        return ReferencePlan(numpy_rule or _no_rule, buffers, transforms, **options)
+    from ._core import Plan as NativePlan  # noqa: PLC0415 - the reference needs no native code
+
+    pairs = [t._native() for t in transforms]
+    check_finite = options.get("check_finite", False)
+    zero_grads = options.get("zero_grads", False)
+    slots = [tuple(row) for row in buffers.slots]
+    return NativePlan(rule, buffers.params, slots, buffers, pairs, check_finite, zero_grads)
+
+
+def _no_rule(*_: Any) -> None:
+    raise NotImplementedError("this plan rewrites arrays and takes no steps")

@@ -1,0 +1,84 @@
+"""Reductions over the fixed tree of the native kernels (cpp/reduce.h), in NumPy.
+
+An array is cut, in C order, into blocks of 1024 elements. Within a block, element ``i`` is added to
+lane ``i % 32`` in double precision; lanes are combined in halves; blocks are added in order. The
+tree alone decides how sums round: not threads, not the instruction set, not the memory layout.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+BLOCK = 1024
+LANES = 32
+UNDERFLOW = 2.0**-960
+
+Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _tree(values: np.ndarray, combine: Combine) -> np.ndarray:
+    """Reduce doubles, in logical order, to one number for each block."""
+    blocks = -(-values.size // BLOCK)
+    padded = np.zeros(blocks * BLOCK)
+    padded[: values.size] = values
+    rows = padded.reshape(blocks, BLOCK // LANES, LANES)
+    lanes = np.zeros((blocks, LANES))
+    for row in range(BLOCK // LANES):
+        lanes = combine(lanes, rows[:, row])
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = combine(lanes[:, :half], lanes[:, half:])
+    return lanes[:, 0]
+
+
+def sum_squares(a: np.ndarray, scale: float = 1.0) -> float:
+    """Return the sum of the squares of the elements times ``scale``."""
+    values = a.ravel().astype(np.float64)
+    if scale != 1.0:
+        values *= scale
+    total = 0.0
+    for block in _tree(values * values, np.add).tolist():
+        total += block
+    return total
+
+
+def max_abs(a: np.ndarray) -> float:
+    """Return the largest magnitude; meant for arrays without NaN."""
+    return float(np.max(np.abs(a), initial=0.0))
+
+
+def _out_of_range(total: float) -> bool:
+    return total == math.inf or total < UNDERFLOW
+
+
+def _scale_for(peak: float) -> float:
+    if not 0 < peak < math.inf:
+        return 1.0
+    return math.ldexp(1.0, -max(math.frexp(peak)[1], -1000))
+
+
+def norm(arrays: Sequence[np.ndarray]) -> float:
+    """Return the Euclidean norm of all elements of all arrays together.
+
+    Where the sum of squares leaves the range of double precision although no element is infinite,
+    the elements are scaled by a power of two and summed again.
+    """
+    total = 0.0
+    for a in arrays:
+        total += sum_squares(a)
+    if _out_of_range(total) and any(a.dtype == np.float64 for a in arrays):
+        scale = _scale_for(max(max_abs(a) for a in arrays))
+        total = 0.0
+        for a in arrays:
+            total += sum_squares(a, scale)
+        root = math.sqrt(total)
+        return root / scale
+    return math.sqrt(total)
+
+
+def all_finite(arrays: Sequence[np.ndarray]) -> bool:
+    """Return whether no element is infinite or NaN."""
+    return all(bool(np.isfinite(a).all()) for a in arrays)

@@ -1,0 +1,159 @@
+"""Refusals: each names the argument, the rule and the value received."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Check = Callable[[str, Any], Any]
+"""Takes an argument's name and value; returns the value in its final form or raises."""
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: its type, and its text where that is short."""
+    text = repr(value)
+    kind = type(value).__name__
+    return f"{kind} {text}" if len(text) <= 60 and "\n" not in text else kind
+
+
+def number(
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+) -> Check:
+    """Accept a finite number from ``low`` to ``high``, beyond ``above``, short of ``below``."""
+    rules = ["a finite number"]
+    rules += [f">= {low:g}"] if low != -math.inf else []
+    rules += [f"<= {high:g}"] if high != math.inf else []
+    rules += [f"> {above:g}"] if above is not None else []
+    rules += [f"< {below:g}"] if below is not None else []
+    rule = ", ".join(rules)
+
+    def check(name: str, value: Any) -> float:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{name}: must be {rule}; got {shown(value)}")
+        x = float(value)
+        inside = math.isfinite(x) and low <= x <= high
+        inside = inside and (above is None or x > above) and (below is None or x < below)
+        if not inside:
+            raise ValueError(f"{name}: must be {rule}; got {x!r}")
+        return x
+
+    return check
+
+
+def pair(first: Check, second: Check) -> Check:
+    """Accept a tuple or list of two values."""
+
+    def check(name: str, value: Any) -> tuple[Any, Any]:
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise TypeError(f"{name}: must be a pair of numbers; got {shown(value)}")
+        return first(f"{name}[0]", value[0]), second(f"{name}[1]", value[1])
+
+    return check
+
+
+def flag(name: str, value: Any) -> bool:
+    """Accept True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: must be True or False; got {shown(value)}")
+    return bool(value)
+
+
+def one_of(*choices: str) -> Check:
+    """Accept one of a few words."""
+    rule = " or ".join(repr(c) for c in choices)
+
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise ValueError(f"{name}: must be {rule}; got {value!r}")
+        return value
+
+    return check
+
+
+def count(name: str, value: Any, at_least: int) -> int:
+    """Accept an integer that is not too small."""
+    rule = f"must be an integer >= {at_least}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}: {rule}; got {shown(value)}")
+    if value < at_least:
+        raise ValueError(f"{name}: {rule}; got {value}")
+    return int(value)
+
+
+def array(name: str, value: Any, *, writeable: bool) -> np.ndarray:
+    """Accept an array of numbers that a step can read, and write if it has to."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: must be a numpy.ndarray; got {shown(value)}")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: must not be a masked array, whose mask a step would ignore")
+    if value.dtype not in DTYPES:
+        rule = "must be float32 or float64 in native byte order"
+        raise TypeError(f"{name}: dtype {rule}; got {value.dtype.str} ({value.dtype.name})")
+    if not value.flags.aligned:
+        raise ValueError(
+            f"{name}: must be aligned to its dtype; got address {value.ctypes.data:#x}"
+        )
+    if writeable:
+        if not value.flags.writeable:
+            raise ValueError(f"{name}: must be writeable; got a read-only array")
+        if overlaps_itself(value):
+            raise ValueError(
+                f"{name}: must not have elements that share memory (as a broadcast array has); "
+                f"got shape {value.shape} with strides {value.strides}"
+            )
+    return value
+
+
+def overlaps_itself(a: np.ndarray) -> bool:
+    """Whether two elements of an array share memory."""
+    axes = sorted((abs(s), n) for s, n in zip(a.strides, a.shape, strict=True) if n != 1)
+    reach = a.itemsize
+    for stride, n in axes:
+        if stride < reach:
+            return a.size > 0 and _count_addresses(a) < a.size
+        reach += stride * (n - 1)
+    return False
+
+
+def _count_addresses(a: np.ndarray) -> int:
+    """Count distinct elements by address, for strides that interleave."""
+    if 0 in a.strides:
+        return 0
+    offsets = np.zeros(1, np.int64)
+    for stride, n in zip(a.strides, a.shape, strict=True):
+        offsets = np.add.outer(offsets, stride * np.arange(n)).ravel()
+    gaps = np.diff(np.sort(offsets))
+    return 1 + int(np.count_nonzero(gaps >= a.itemsize))
+
+
+def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays have an element in common; views that interleave do not."""
+    try:
+        return np.shares_memory(a, b, max_work=10**6)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
+def check_disjoint(names: list[str], arrays: list[np.ndarray]) -> None:
+    """Refuse arrays of which two share memory."""
+    bounds = [np.lib.array_utils.byte_bounds(a) if a.size else (0, 0) for a in arrays]
+    order = sorted(range(len(arrays)), key=bounds.__getitem__)
+    near: list[int] = []  # earlier arrays that reach as far as the present one
+    for i in order:
+        near = [j for j in near if bounds[j][1] > bounds[i][0]]
+        for j in near:
+            if share_memory(arrays[j], arrays[i]):
+                first, second = sorted((i, j))
+                what = "is" if arrays[first] is arrays[second] else "shares memory with"
+                raise ValueError(f"{names[second]}: must not overlap; {what} {names[first]}")
+        near.append(i)

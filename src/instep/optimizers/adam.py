@@ -1,0 +1,163 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any, ClassVar, Literal, Unpack
+
+import numpy as np
+
+from ..optimizer import Optimizer, Options, Params, Schedulable, SchedulablePair
+
+AMSGRAD = 1
+
+
+def adam(
+    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
+) -> None:
+    """Update one parameter; the oracle of cpp/rules/adam.h."""
+    m, v, v_max = slots
+    beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root, eps = s
+    m[...] = beta1 * m + one_minus_beta1 * g
+    v[...] = beta2 * v + one_minus_beta2 * g * g
+    if variant & AMSGRAD:
+        v_max[...] = np.where((v_max >= v) | np.isnan(v_max), v_max, v)
+        v = v_max
+    p[...] = p - step_size * m / (np.sqrt(v) * root + eps)
+
+
+class Adam(Optimizer):
+    r"""Adam: steps scaled by running moments of the gradient.
+
+    .. math::
+        g &\leftarrow g + \lambda p \\
+        m &\leftarrow \beta_1 m + (1 - \beta_1) g \\
+        v &\leftarrow \beta_2 v + (1 - \beta_2) g^2 \\
+        p &\leftarrow p - \frac{\gamma}{1 - \beta_1^t} \cdot
+            \frac{m}{\sqrt{v} / \sqrt{1 - \beta_2^t} + \epsilon}
+
+    With ``eps_mode="hat"``, the form of the paper's section 2 that scikit-learn, thinc, Flower and
+    Keras use, the last line is
+
+    .. math::
+        p \leftarrow p - \gamma \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \cdot
+            \frac{m}{\sqrt{v} + \epsilon}
+
+    Parameters
+    ----------
+    params : ndarray, list, tuple, dict or list of groups
+        Arrays of float32 or float64, updated in place.
+    lr : float
+        Learning rate :math:`\gamma`, at least 0.
+    betas : pair of float
+        Decay rates :math:`\beta_1, \beta_2` of the moments, each in [0, 1).
+    eps : float
+        Added to the denominator, at least 0.
+    weight_decay : float
+        L2 decay :math:`\lambda`, at least 0.
+    amsgrad : bool
+        Divide by the largest ``v`` so far.
+    eps_mode : "torch" or "hat"
+        Where eps is added.
+    **options
+        See :class:`instep.Optimizer`.
+
+    State: ``exp_avg`` (m), ``exp_avg_sq`` (v), ``max_exp_avg_sq`` (with amsgrad).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument breaks its rule; the message names both.
+
+    References
+    ----------
+    Kingma, Ba, "Adam: A method for stochastic optimization", 2015. Reddi, Kale, Kumar, "On the
+    convergence of Adam and beyond", 2018 (amsgrad).
+
+    Examples
+    --------
+    >>> import numpy as np, instep
+    >>> w = np.array([1.0, -2.0])
+    >>> opt = instep.Adam([w], lr=0.1)
+    >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
+    >>> w
+    array([ 0.9, -1.9])
+    """
+
+    _rule: ClassVar[str] = "adam"
+    _numpy = staticmethod(adam)
+    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: Schedulable = 1e-3,
+        betas: SchedulablePair = (0.9, 0.999),
+        eps: Schedulable = 1e-8,
+        weight_decay: Schedulable = 0.0,
+        amsgrad: bool = False,
+        eps_mode: Literal["torch", "hat"] = "torch",
+        **options: Unpack[Options],
+    ) -> None:
+        hyper: dict[str, Any] = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        hyper |= {"amsgrad": amsgrad, "eps_mode": eps_mode}
+        super().__init__(params, hyper, options)
+
+    @classmethod
+    def _used_slots(cls, h: dict[str, Any]) -> tuple[str, ...]:
+        return cls._slot_names if h["amsgrad"] else cls._slot_names[:2]
+
+    @staticmethod
+    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+        beta1, beta2 = h["betas"]
+        root = sqrt(1 - beta2**t)
+        step_size = h["lr"] / (1 - beta1**t)
+        step_size, root = (
+            (step_size * root, 1.0) if h["eps_mode"] == "hat" else (step_size, 1 / root)
+        )
+        return AMSGRAD * h["amsgrad"], (
+            (beta1, 1 - beta1, beta2, 1 - beta2, step_size, root, h["eps"])
+        )
+
+
+class AdamW(Adam):
+    r"""Adam with decoupled weight decay: first :math:`p \leftarrow p (1 - \gamma \lambda)`.
+
+    The rest is :class:`Adam` without the decay in the gradient; parameters, state and errors too.
+
+    Parameters
+    ----------
+    weight_decay : float
+        Decoupled decay :math:`\lambda`, at least 0.
+
+    References
+    ----------
+    Loshchilov, Hutter, "Decoupled weight decay regularization", 2019.
+
+    Examples
+    --------
+    >>> import numpy as np, instep
+    >>> w = np.array([1.0, -2.0])
+    >>> opt = instep.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> report = opt.step([2 * w])
+    >>> w
+    array([ 0.85, -1.8 ])
+    """
+
+    _decoupled: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        params: Params,
+        lr: Schedulable = 1e-3,
+        betas: SchedulablePair = (0.9, 0.999),
+        eps: Schedulable = 1e-8,
+        weight_decay: Schedulable = 1e-2,
+        amsgrad: bool = False,
+        eps_mode: Literal["torch", "hat"] = "torch",
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, eps_mode=eps_mode, **options
+        )
