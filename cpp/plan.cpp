@@ -186,6 +186,9 @@ void Plan::use_gradient(size_t i, const py::array& grad) {
 
 void Plan::set_gradients(const py::sequence& grads, std::vector<py::object>& keep) {
   keep.reserve(grads.size());
+  for (const Held& held : held_) {
+    if (!unchanged(held)) buffers_.attr("check_unchanged")();
+  }
   if (grads.size() != pipeline_.tensors.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of gradients");
   }
@@ -195,9 +198,6 @@ void Plan::set_gradients(const py::sequence& grads, std::vector<py::object>& kee
     if (!grad.is_none()) set_gradient(i, grad);
   }
   if (zero_grads_) buffers_.attr("check_zeroable")(grads);
-  for (const Held& held : held_) {
-    if (!unchanged(held)) buffers_.attr("check_unchanged")();
-  }
 }
 
 void Plan::assign_rows(const std::vector<int>& row_of) {

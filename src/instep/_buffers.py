@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -43,6 +45,10 @@ class Buffers:
             self._add_slots(i, row, slot_names)
         self._shapes = [a.shape for a in self._arrays]
         self._data = [a.ctypes.data for a in self._arrays]
+        self._bounds = [validate.bounds(a) for a in self._arrays]
+        self._order = sorted(range(len(self._bounds)), key=self._bounds.__getitem__)
+        self._lows = [self._bounds[k][0] for k in self._order]
+        self._reach = list(accumulate((self._bounds[k][1] for k in self._order), max))
         if self._writeable:
             validate.check_disjoint(self._owned, self._arrays)
         return self
@@ -73,9 +79,20 @@ class Buffers:
         name = f"grads{self.names[i]}"
         g = validate.array(name, grad, writeable=writeable)
         self._must_match(name, g, i)
-        for owner, owned in zip(self._owned, self._arrays, strict=True):
-            if np.may_share_memory(g, owned) and validate.share_memory(g, owned):
-                raise ValueError(f"{name}: must not overlap what the step writes; overlaps {owner}")
+        for k in self._near(validate.bounds(g)):
+            if validate.share_memory(g, self._arrays[k]):
+                raise ValueError(
+                    f"{name}: must not overlap what the step writes; overlaps {self._owned[k]}"
+                )
+
+    def _near(self, bounds: tuple[int, int]) -> Iterator[int]:
+        """Find the owned arrays whose addresses reach into these bounds."""
+        low, high = bounds
+        for place in range(bisect_left(self._lows, high) - 1, -1, -1):
+            if self._reach[place] <= low:
+                return
+            if self._bounds[self._order[place]][1] > low:
+                yield self._order[place]
 
     def check_zeroable(self, grads: Sequence[np.ndarray | None]) -> None:
         """Refuse gradients that cannot be zeroed after the step (``zero_grads``)."""

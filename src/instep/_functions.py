@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _validate as validate
 from ._buffers import Buffers
-from ._groups import CHECKS, ParamGroup
+from ._groups import ParamGroup
 from ._plans import Plan, make_plan
 from ._structure import Structure
 from .optimizer import Optimizer
@@ -183,8 +183,7 @@ class Functions:
         slots = {name: rest.pop(name) for name in cls._slot_names}
         t = validate.count("step", rest.pop("step"), 1)
         maximize = validate.flag("maximize", rest.pop("maximize"))
-        checks = {name: {**CHECKS, **cls._checks}[name] for name in rest}
-        h = ParamGroup(None, rest, checks, cls._check_together).at(t - 1)
+        h = ParamGroup(None, rest, cls._rules(rest)).at(t - 1)
         used = cls._used_slots(h)
         for name in used:
             if slots[name] is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any, NamedTuple
 
 from . import _validate as validate
 
@@ -19,9 +19,22 @@ CHECKS: dict[str, validate.Check] = {
     "betas": validate.pair(MOMENT, MOMENT),
     "eps": RATE,
     "amsgrad": validate.flag,
-    "eps_mode": validate.one_of("torch", "hat"),
+    "eps_mode": validate.OneOf("torch", "hat"),
 }
 """The rules for hyperparameters that optimizers share by name; a class may add its own."""
+
+
+class Rules(NamedTuple):
+    """What an optimizer demands of its hyperparameters."""
+
+    checks: dict[str, validate.Check]
+    check_together: Callable[[dict[str, Any]], None]
+    used_slots: Callable[[dict[str, Any]], tuple[str, ...]]
+
+
+def schedulable(check: validate.Check) -> bool:
+    """Whether a hyperparameter with this rule may be a function of the steps taken."""
+    return check is not validate.flag and not isinstance(check, validate.OneOf)
 
 
 class ParamGroup(MutableMapping[str, Any]):
@@ -31,44 +44,53 @@ class ParamGroup(MutableMapping[str, Any]):
     set of keys.
     """
 
-    def __init__(
-        self,
-        params: Any,
-        hyper: dict[str, Any],
-        checks: dict[str, validate.Check],
-        together: Callable[[dict[str, Any]], None],
-    ) -> None:
+    def __init__(self, params: Any, hyper: Mapping[str, Any], rules: Rules) -> None:
         self._params = params
-        self._checks = checks
-        self._together = together
+        self._rules = rules
         self._values: dict[str, Any] = {}
-        self.has_schedules = False
-        self._replace(hyper)
+        self._values = self._checked(hyper)
+        self.slots = rules.used_slots(self._values)
+        self.replace(self._values)
 
-    def _replace(self, values: dict[str, Any]) -> None:
-        checked = {name: self._checked(name, value) for name, value in values.items()}
-        self._together(checked)
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        for name in values:
+            if name not in self._rules.checks:
+                known = ", ".join(self._rules.checks)
+                raise ValueError(f"{name}: must be one of the hyperparameters {known}")
+        # A schedule (a function of the steps taken) is checked at every step.
+        checked = {
+            name: value if schedulable(check) and callable(value) else check(name, value)
+            for name, value in values.items()
+            for check in [self._rules.checks[name]]
+        }
+        self._rules.check_together(checked)
+        return checked
+
+    def merged(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all hyperparameters with some replaced, checked."""
+        checked = self._checked({**self._values, **values})
+        for slot in self._rules.used_slots(checked):
+            if slot not in self.slots:
+                changed = ", ".join(
+                    f"{name}={v!r}" for name, v in checked.items() if v != self._values[name]
+                )
+                raise ValueError(
+                    f"{changed}: needs the slot {slot}, which was not allocated at construction"
+                )
+        return checked
+
+    def replace(self, checked: dict[str, Any]) -> None:
+        """Take over what `merged` returned."""
         self._values = checked
         self.has_schedules = any(callable(value) for value in checked.values())
-
-    def _checked(self, name: str, value: Any) -> Any:
-        if name not in self._checks:
-            known = ", ".join(self._checks)
-            raise ValueError(f"{name}: must be one of the hyperparameters {known}")
-        check = self._checks[name]
-        # A schedule (a function of the steps taken) is checked at every step.
-        return value if callable(value) and check is not validate.flag else check(name, value)
 
     def at(self, step: int) -> dict[str, Any]:
         """Return the hyperparameters after ``step`` steps, schedules evaluated and checked."""
         if not self.has_schedules:
             return self._values
-        now = {
-            name: self._checks[name](name, value(step)) if callable(value) else value
-            for name, value in self._values.items()
-        }
-        self._together(now)
-        return now
+        return self._checked(
+            {name: v(step) if callable(v) else v for name, v in self._values.items()}
+        )
 
     def __getitem__(self, name: str) -> Any:
         return self._params if name == "params" else self._values[name]
@@ -76,7 +98,7 @@ class ParamGroup(MutableMapping[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":
             raise ValueError("params: must not be replaced; make a new optimizer")
-        self._replace({**self._values, name: value})
+        self.replace(self.merged({name: value}))
 
     def __delitem__(self, name: str) -> None:
         raise ValueError(f"{name}: must not be removed from a parameter group")

@@ -79,12 +79,12 @@ class ReferencePlan:
 
     def step(self, grads: Gradients, rows: Sequence[Row]) -> Result:
         """Take one step."""
+        self._buffers.check_unchanged()
         present = [i for i, g in enumerate(grads) if g is not None]
         for i in present:
             self._buffers.check_gradient(i, grads[i])
         if self._zero_grads:
             self._buffers.check_zeroable(grads)
-        self._buffers.check_unchanged()
         given = [np.asarray(grads[i]) for i in present]
         with np.errstate(all="ignore"):
             return self._apply(present, given, rows)

@@ -68,16 +68,18 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def one_of(*choices: str) -> Check:
+class OneOf:
     """Accept one of a few words."""
-    rule = " or ".join(repr(c) for c in choices)
 
-    def check(name: str, value: Any) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise ValueError(f"{name}: must be {rule}; got {value!r}")
+    def __init__(self, *choices: str) -> None:
+        self._choices = choices
+
+    def __call__(self, name: str, value: Any) -> str:
+        """Return the word or raise."""
+        if not isinstance(value, str) or value not in self._choices:
+            rule = " or ".join(repr(c) for c in self._choices)
+            raise ValueError(f"{name}: must be {rule}; got {shown(value)}")
         return value
-
-    return check
 
 
 def count(name: str, value: Any, at_least: int) -> int:
@@ -136,6 +138,11 @@ def _count_addresses(a: np.ndarray) -> int:
     return 1 + int(np.count_nonzero(gaps >= a.itemsize))
 
 
+def bounds(a: np.ndarray) -> tuple[int, int]:
+    """Return the first address of an array and the one behind its last."""
+    return np.lib.array_utils.byte_bounds(a) if a.size else (0, 0)
+
+
 def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two arrays have an element in common; views that interleave do not."""
     try:
@@ -146,11 +153,11 @@ def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
 
 def check_disjoint(names: list[str], arrays: list[np.ndarray]) -> None:
     """Refuse arrays of which two share memory."""
-    bounds = [np.lib.array_utils.byte_bounds(a) if a.size else (0, 0) for a in arrays]
-    order = sorted(range(len(arrays)), key=bounds.__getitem__)
+    extents = [bounds(a) for a in arrays]
+    order = sorted(range(len(arrays)), key=extents.__getitem__)
     near: list[int] = []  # earlier arrays that reach as far as the present one
     for i in order:
-        near = [j for j in near if bounds[j][1] > bounds[i][0]]
+        near = [j for j in near if extents[j][1] > extents[i][0]]
         for j in near:
             if share_memory(arrays[j], arrays[i]):
                 first, second = sorted((i, j))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, TypedDict
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, TypedDict
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from . import _plans as plans
 from . import _validate as validate
 from . import transforms as tf
 from ._buffers import Buffers
-from ._groups import CHECKS, ParamGroup
+from ._groups import CHECKS, ParamGroup, Rules
 from ._state import aligned_zeros, read_state, write_state
 from ._structure import Groups
 
@@ -36,9 +36,9 @@ class Options(TypedDict, total=False):
 OPTIONS: dict[str, tuple[validate.Check, Any]] = {
     "transforms": (tf.check, ()),
     "maximize": (validate.flag, False),
-    "nonfinite": (validate.one_of("propagate", "skip", "raise"), "propagate"),
+    "nonfinite": (validate.OneOf("propagate", "skip", "raise"), "propagate"),
     "zero_grads": (validate.flag, False),
-    "backend": (validate.one_of("native", "reference"), "native"),
+    "backend": (validate.OneOf("native", "reference"), "native"),
 }
 """The rule and the default of each."""
 
@@ -97,7 +97,7 @@ class Optimizer(ABC):
         owners = [g for g, n in enumerate(self._structure.sizes) for _ in range(n)]
         self._owners = owners
         self._state = [
-            {name: aligned_zeros(p) for name in self._used_slots(dict(self._groups[g]))}
+            {name: aligned_zeros(p) for name in self._groups[g].slots}
             for p, g in zip(leaves, owners, strict=True)
         ]
         slots = [tuple(s.get(name) for name in self._slot_names) for s in self._state]
@@ -130,6 +130,11 @@ class Optimizer(ABC):
         """Refuse hyperparameters that contradict one another."""
 
     @classmethod
+    def _rules(cls, names: Iterable[str]) -> Rules:
+        checks = {**CHECKS, **cls._checks}
+        return Rules({n: checks[n] for n in names}, cls._check_together, cls._used_slots)
+
+    @classmethod
     def _row(cls, h: dict[str, Any], t: int) -> plans.Row:
         """Return all that the rule needs to know for a parameter's step ``t``."""
         variant, scalars = cls._scalars(h, t)
@@ -155,14 +160,13 @@ class Optimizer(ABC):
             params = list(params)
         grouped = isinstance(params, list) and any(isinstance(p, Mapping) for p in params)
         specs = params if grouped else [{"params": params}]
-        checks = {name: {**CHECKS, **cls._checks}[name] for name in hyper}
         groups = []
         for i, spec in enumerate(specs):
             if not isinstance(spec, Mapping) or "params" not in spec:
                 got = validate.shown(spec)
                 raise TypeError(f"params[{i}]: must be a dict with the key 'params'; got {got}")
             own = {name: value for name, value in spec.items() if name != "params"}
-            groups.append(ParamGroup(spec["params"], hyper | own, checks, cls._check_together))
+            groups.append(ParamGroup(spec["params"], hyper | own, cls._rules(hyper)))
         structure = Groups("params", [g["params"] for g in groups], grouped=grouped)
         if not structure.names:
             raise ValueError("params: must have at least one array; got none")
@@ -263,6 +267,11 @@ class Optimizer(ABC):
 
     # Saving.
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled: a copy would update arrays of its own."""
+        name = type(self).__name__
+        raise TypeError(f"{name} cannot be copied or pickled; use state_dict() and a new {name}")
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that a later run needs to go on, in torch's form; arrays are copies.
 
@@ -295,19 +304,22 @@ class Optimizer(ABC):
             counts = read_state(state_dict["state"], self._state)
             steps = validate.count("state_dict['steps']", state_dict["steps"], 0)
             for group, values in zip(self._groups, groups, strict=True):
-                group.update(values)
+                group.replace(values)
             for i, slots in enumerate(self._state):
                 for name, slot in slots.items():
                     slot[...] = state_dict["state"][i][name]
             self._plan.steps = steps
             self._plan.counts = counts
+            self._regroup()
 
     def _read_groups(self, given: Any) -> list[dict[str, Any]]:
-        if not isinstance(given, (list, tuple)) or len(given) != len(self._groups):
+        fits = isinstance(given, (list, tuple)) and len(given) == len(self._groups)
+        if not fits or not all(isinstance(values, Mapping) for values in given):
             raise ValueError(
-                f"state_dict['param_groups']: must have {len(self._groups)} entries; "
+                f"state_dict['param_groups']: must be {len(self._groups)} dicts; "
                 f"got {validate.shown(given)}"
             )
         return [
-            {name: value for name, value in values.items() if name != "params"} for values in given
+            group.merged({name: v for name, v in dict(values).items() if name != "params"})
+            for group, values in zip(self._groups, given, strict=True)
         ]
