@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find cpp src -name '*.cpp' -o -name '*.h' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: help demo test bench lint format symbols wheel clean
+.PHONY: help demo test bench lint format symbols mutants wheel clean
 
 help:
 	@echo "make demo     train a digits classifier with and without clipping, draw instep-demo.png"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench    compare with the reference, NumPy and torch, and with the machine's limit"
 	@echo "make lint     ruff, mypy, clang-format"
 	@echo "make symbols  check that the kernels of one instruction set cannot leak into another's"
+	@echo "make mutants  break the kernels in many places and see the tests fail"
 	@echo "make wheel    build sdist and wheel, and test the wheel in a clean environment"
 
 # The package as users install it, with one of its extras.
@@ -45,6 +46,10 @@ symbols: $(VENV)/installed-lint
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) -DPython_EXECUTABLE=$(BIN)/python
 	$(BIN)/cmake --build build/symbols --target kernels
 	bash tests/check_symbols.sh build/symbols
+
+# About half an hour: 27 builds, each tested until something fails.
+mutants: $(VENV)/installed-test $(VENV)/installed-lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py
 
 wheel: $(VENV)/installed-lint
 	rm -rf build/dist build/clean

@@ -99,6 +99,20 @@ def test_import_is_light() -> None:
     assert not heavy & set(loaded)
 
 
+def test_missing_openmp_runtime_is_explained() -> None:
+    code = """
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "instep._core":
+            raise ImportError("libgomp.so.1: cannot open shared object file")
+sys.meta_path.insert(0, Finder())
+import instep
+"""
+    done = python(code)
+    assert "cannot open shared object file; install your distribution's OpenMP" in done.stderr
+
+
 def test_reference_imports_nothing_native() -> None:
     """The modules that reference.py needs, followed by their import statements."""
     code = """

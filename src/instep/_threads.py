@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 
-from . import _core
 from . import _validate as validate
+
+try:
+    from . import _core
+except ImportError as error:
+    if "libgomp" in str(error):
+        hint = "install your distribution's OpenMP runtime (Debian, Ubuntu: libgomp1)"
+        raise ImportError(f"{error}; {hint}") from error
+    raise
 
 
 def set_num_threads(n: int) -> None:

@@ -1,0 +1,114 @@
+"""Break the kernels in one place after the other and see the tests fail: `make mutants`.
+
+A mutant that survives is a wrong rule, tail or block that nobody would notice.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# file, the right text, the wrong text, the test that must notice
+MUTANTS = [
+    ("rules/adam.h", "step_size * m", "step_size * g", "test_bits.py"),
+    ("rules/adam.h", "beta2 * v + one_minus_beta2 * g * g", "beta2 * v + one_minus_beta2 * (g * g)",
+     "test_bits.py"),
+    ("rules/adam.h", "* root + eps", "+ eps", "test_bits.py"),
+    ("rules/adam.h", "maximum(v_max, v)", "v", "test_bits.py"),
+    ("rules/sgd.h", "V & first ? g :", "V & first ? one_minus_dampening * g :", "test_bits.py"),
+    ("rules/sgd.h", "g + mu * buf", "mu * buf + buf", "test_bits.py"),
+    ("scalar_math.h", "(a >= b) | (a != a) ? a : b", "a >= b ? a : b", "test_bits.py"),
+    ("kernels.cpp", "grad = grad + decay * param", "grad = grad + decay", "test_bits.py"),
+    ("kernels.cpp", "param = param * decay;", "param = param - decay;", "test_bits.py"),
+    # the tail: the last element of every array, and of every block
+    ("kernels.cpp", "run_(at(tensor_.param, first), at(tensor_.grad, first), slot, n,",
+     "run_(at(tensor_.param, first), at(tensor_.grad, first), slot, n - (n % 16 == 1),",
+     "test_bits.py"),
+    ("kernels.cpp", "    run_(p, g, slot, n, scalars(row_, T()));",
+     "    run_(p, g, slot, n - 1, scalars(row_, T()));", "test_bits.py"),
+    ("kernels.cpp", "    store(tensor_.param, first, n, p);", "", "test_bits.py"),
+    ("kernels.cpp", "first += kBlock) {\n      block", "first += 2 * kBlock) {\n      block",
+     "test_bits.py"),
+    ("memory.h", "outer -= at[d] * s.strides[d];", "", "test_bits.py"),
+    ("memory.h", "at[inner] = 0;", "", "test_bits.py"),
+    ("reduce.h", "for (int j = 0; i + j < n; ++j)", "for (int j = 0; i + j + 1 < n; ++j)",
+     "test_bits.py"),
+    ("reduce.h", "constexpr int kLanes = 32", "constexpr int kLanes = 16", "test_bits.py"),
+    ("transforms.h", "x < -limit ? -limit", "x < -limit ? limit", "test_bits.py"),
+    ("pipeline.cpp", "factor > 1 ? 1 : factor", "factor", "test_bits.py"),
+    ("pipeline.cpp", "norm + 1e-6", "norm", "test_bits.py"),
+    ("pipeline.cpp", "sum == kInfinity || sum < kUnderflow", "sum == kInfinity", "test_norms.py"),
+    ("pipeline.cpp", "block_count(offset) * kBlock", "offset", "test_bits.py"),
+    ("pipeline.cpp", "if (!outcome.finite) return outcome;", "", "test_optimizer.py"),
+    ("plan.cpp", "counts_[t.index] += t.active;", "counts_[t.index] += 1;", "test_optimizer.py"),
+    ("plan.cpp", "strides[ndim - 1] == n * stride", "true", "test_bits.py"),
+    ("plan.cpp", "return grad.size() == 0 || !touches_owned(extent_of(grad));", "return true;",
+     "test_refusals.py"),
+    ("parallel.cpp", "return g_pause && pthread_atfork(before_fork, nullptr, nullptr) == 0;",
+     "return false;", "test_process.py"),
+]  # fmt: skip
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | environment
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+class Workshop:
+    """A copy of the sources, built in place and tested from there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cpp, self.build, self.package = folder / "cpp", folder / "build", folder / "src"
+        for name in ("cpp", "src", "tests"):
+            shutil.copytree(ROOT / name, folder / name)
+        for name in ("CMakeLists.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, folder / name)
+        self.tests = folder / "tests"
+        cmakedir = run(sys.executable, "-m", "pybind11", "--cmakedir").stdout.strip()
+        done = run(
+            "cmake", "-S", str(folder), "-B", str(self.build), "-DSKBUILD_PROJECT_NAME=instep",
+            "-DSKBUILD_PROJECT_VERSION=0", f"-Dpybind11_DIR={cmakedir}",
+            f"-DPython_EXECUTABLE={sys.executable}",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def verdict(self, test: str) -> str:
+        """Build, and say whether the tests noticed anything."""
+        built = run("cmake", "--build", str(self.build), "-j2")
+        assert built.returncode == 0, built.stdout + built.stderr
+        for library in self.build.glob("_core*.so"):
+            shutil.copy(library, self.package / "instep")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        done = run(*command, str(self.tests / test), PYTHONPATH=str(self.package))
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+        return failures[0].split(" - ")[0] if failures else ""
+
+
+def main() -> int:
+    survivors = 0
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Workshop(Path(folder) / "instep")
+        for test in sorted({mutant[-1] for mutant in MUTANTS}):
+            assert shop.verdict(test) == "", f"{test} fails without a mutant"
+        for name, right, wrong, test in MUTANTS:
+            path = shop.cpp / name
+            text = path.read_text()
+            assert text.count(right) == 1, f"{name}: {right!r} is there {text.count(right)} times"
+            path.write_text(text.replace(right, wrong))
+            found = shop.verdict(test)
+            path.write_text(text)
+            survivors += not found
+            print(f"{found or 'SURVIVED'}\n    {name}: {right!r} -> {wrong!r}", flush=True)
+    print(f"{len(MUTANTS) - survivors} of {len(MUTANTS)} mutants were noticed")
+    return survivors
+
+
+if __name__ == "__main__":
+    sys.exit(main())
