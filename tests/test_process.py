@@ -236,3 +236,27 @@ def test_rules_of_python_and_cpp_agree(case: Case) -> None:
         variant, scalars = case.cls._scalars(h, t)
         assert len(scalars) == count
         assert 0 <= variant < variants
+
+
+def test_signal_handler_may_save_in_the_middle_of_a_step() -> None:
+    code = """
+import signal, time
+import numpy as np, instep
+
+p, g = np.zeros(300_000), np.ones(300_000)
+opt = instep.SGD([p], lr=1.0, momentum=0.0)
+saved = []
+
+def save(_, frame):
+    saved.append(opt.state_dict()["steps"])
+    assert p[0] == -saved[-1]
+
+signal.signal(signal.SIGALRM, save)
+signal.alarm(60)  # should it hang
+signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)
+while len(saved) < 100:
+    opt.step([g])
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(saved == sorted(saved))
+"""
+    assert output(code) == "True"

@@ -89,7 +89,8 @@ class Optimizer(ABC):
 
     def __init__(self, params: Params, hyper: dict[str, Any], options: Options) -> None:
         chosen = self._chosen(options)
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler that saves the state may come in the middle of a step.
+        self._lock = threading.RLock()
         self._nonfinite: str = chosen["nonfinite"]
         self._groups, self._structure = self._grouped(params, hyper)
         leaves = self._structure.flatten("params", self.params)
