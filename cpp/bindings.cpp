@@ -34,6 +34,7 @@ void choose_isa_at_import() {
 
 PYBIND11_MODULE(_core, m) {
   choose_isa_at_import();
+  m.attr("fork_safe") = make_fork_safe();
   m.def("active_isa", [] { return kernels().isa; });
   m.def("use_isa", [](const std::string& name) { choose_isa(name); });
   m.def("compiled_isas", &compiled_isas);

@@ -21,13 +21,6 @@ Pause g_pause = nullptr;
 // A child of fork() has the pool's bookkeeping but not its threads, and its next region would wait
 // for them for ever. Giving the pool back just before the fork makes both sides start a new one.
 void before_fork() { g_pause(kPauseHard); }
-
-// Looked up and not linked, for libgomp before GCC 9 lacks it. RTLD_DEFAULT searches in the order
-// in which this library's own OpenMP calls were resolved, so it is the same runtime's.
-const bool g_fork_safe = [] {
-  g_pause = reinterpret_cast<Pause>(dlsym(RTLD_DEFAULT, "omp_pause_resource_all"));
-  return g_pause && pthread_atfork(before_fork, nullptr, nullptr) == 0;
-}();
 #endif
 
 }  // namespace
@@ -35,6 +28,14 @@ const bool g_fork_safe = [] {
 void set_num_threads(int n) { g_threads = n; }
 
 #ifdef _OPENMP
+
+// Looked up and not linked, for libgomp before GCC 9 lacks it. RTLD_DEFAULT searches in the order
+// in which this library's own OpenMP calls were resolved, so it is the same runtime's; to know
+// whose order that is it looks at its return address, so no tail call may take its place.
+bool make_fork_safe() {
+  g_pause = reinterpret_cast<Pause>(dlsym(RTLD_DEFAULT, "omp_pause_resource_all"));
+  return g_pause && pthread_atfork(before_fork, nullptr, nullptr) == 0;
+}
 
 int get_num_threads() {
   const int limit = omp_get_max_threads();
@@ -63,6 +64,7 @@ std::string openmp_library() {
 
 #else
 
+bool make_fork_safe() { return true; }
 int get_num_threads() { return 1; }
 int threads_for(int64_t) { return 1; }
 void run_parallel(int parts, Body body, void* context) {

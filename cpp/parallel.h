@@ -8,6 +8,9 @@ namespace instep {
 // Below this many elements for each thread a parallel region costs more than it saves.
 constexpr int64_t kSerialElements = 32768;
 
+// To be called once, at import: lets parent and child step on after fork().
+bool make_fork_safe();
+
 void set_num_threads(int n);
 int get_num_threads();
 std::string openmp_library();

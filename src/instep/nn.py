@@ -34,6 +34,7 @@ from . import _validate as validate
 
 __all__ = [
     "Layer",
+    "LeakyReLU",
     "Linear",
     "Loss",
     "ReLU",
@@ -214,6 +215,41 @@ class ReLU(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         """Return dy where x was positive, 0 elsewhere."""
         return np.where(self._active, dy, 0)
+
+
+class LeakyReLU(Layer):
+    """Rectified linear unit that no input switches off: ``y = x if x > 0 else slope * x``.
+
+    Parameters
+    ----------
+    slope : float
+        At least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``slope`` is not a finite number >= 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from instep import nn
+    >>> nn.LeakyReLU(0.5).forward(np.array([[-1.0, 2.0]]))
+    array([[-0.5,  2. ]])
+    """
+
+    def __init__(self, slope: float = 0.01) -> None:
+        super().__init__()
+        self.slope: float = validate.number(low=0)("slope", slope)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Return x where it is positive, ``slope * x`` elsewhere."""
+        self._active = x > 0
+        return np.where(self._active, x, self.slope * x)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        """Return dy where x was positive, ``slope * dy`` elsewhere."""
+        return np.where(self._active, dy, self.slope * dy)
 
 
 class Tanh(Layer):
