@@ -19,7 +19,7 @@ MODULES = pytest.mark.parametrize("module", [functional, reference], ids=["nativ
 def exact_norm(a: np.ndarray) -> float:
     """Sum the squares without rounding."""
     total = sum((Fraction(float(x)) ** 2 for x in a.ravel()), Fraction(0))
-    shift = max(0, (total.numerator.bit_length() - total.denominator.bit_length()) // 2)
+    shift = (total.numerator.bit_length() - total.denominator.bit_length()) // 2
     scaled = total / Fraction(4) ** shift
     return math.ldexp(math.sqrt(scaled), shift)
 
