@@ -1,0 +1,195 @@
+"""Who competes: instep, its reference, and NumPy as people write it. torch is in _bench_torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from importlib.util import find_spec
+from math import sqrt
+from typing import ClassVar
+
+import numpy as np
+
+import instep
+
+from ._bench_cases import BETA1, BETA2, EPS, LR, MOMENTUM, Arrays, Case
+
+BLOCK = (
+    8192  # elements: five such blocks stay in a level 2 cache while a dozen loops pass over them
+)
+
+
+class Contestant(ABC):
+    """An optimizer made for one case, with parameters of its own.
+
+    Parameters
+    ----------
+    case : Case
+        Which optimizer, with which options.
+    start : list of ndarray
+        The parameters to start from; they are copied.
+    grads : list of ndarray
+        The gradients of every step; they are only read.
+    """
+
+    name: ClassVar[str]
+    """As JSON has it."""
+    label: ClassVar[str]
+    """As people read it."""
+    exact: ClassVar[bool] = False
+    """Whether it must equal the reference to the last bit."""
+
+    def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
+        self.case = case
+        self.params: Arrays = [p.copy() for p in start]
+        self.grads = grads
+
+    def refresh(self) -> None:
+        """Take over the gradients as they are now."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """Take one step."""
+
+
+class Native(Contestant):
+    """What this package is for."""
+
+    name = "instep"
+    label = "instep"
+    exact = True
+    backend: ClassVar[str] = "native"
+
+    def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
+        super().__init__(case, start, grads)
+        clip = [] if case.max_norm is None else [instep.ClipByGlobalNorm(case.max_norm)]
+        cls = getattr(instep, case.optimizer)
+        self.optimizer = cls(self.params, **case.hyper, transforms=clip, backend=self.backend)
+
+    def step(self) -> None:
+        """Take one step."""
+        self.optimizer.step(self.grads)
+
+
+class Reference(Native):
+    """The oracle, which is written to be read."""
+
+    name = "reference"
+    label = "reference"
+    backend = "reference"
+
+
+class _Loop(Contestant):
+    """What the two NumPy contestants have in common."""
+
+    def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
+        super().__init__(case, start, grads)
+        self.slots = [[np.zeros_like(p) for _ in range(case.slots)] for p in self.params]
+        self.t = 0
+        update = self._sgd if case.optimizer == "SGD" else self._adam
+        self.update: Callable[..., None] = update
+
+    @abstractmethod
+    def _adam(self, p: np.ndarray, g: np.ndarray, slots: Arrays) -> None: ...
+
+    @abstractmethod
+    def _sgd(self, p: np.ndarray, g: np.ndarray, slots: Arrays) -> None: ...
+
+
+class Idiom(_Loop):
+    """The formulas typed in as they stand, as in tutorials: each operator makes a new array."""
+
+    name = "numpy_temporaries"
+    label = "NumPy"
+
+    def step(self) -> None:
+        """Take one step."""
+        self.t += 1
+        grads = self.grads if self.case.max_norm is None else self._clipped(self.case.max_norm)
+        for p, g, slots in zip(self.params, grads, self.slots, strict=True):
+            self.update(p, g, slots)
+
+    def _clipped(self, max_norm: float) -> Arrays:
+        norm = sqrt(sum(float(np.sum(g**2)) for g in self.grads))
+        factor = min(1.0, max_norm / (norm + 1e-6))
+        return [g * factor for g in self.grads]
+
+    def _adam(self, p: np.ndarray, g: np.ndarray, slots: Arrays) -> None:
+        m, v = slots
+        if self.case.weight_decay:
+            p -= LR * self.case.weight_decay * p
+        m = BETA1 * m + (1 - BETA1) * g
+        v = BETA2 * v + (1 - BETA2) * g**2
+        slots[:] = m, v
+        m_hat = m / (1 - BETA1**self.t)
+        v_hat = v / (1 - BETA2**self.t)
+        p -= LR * m_hat / (np.sqrt(v_hat) + EPS)
+
+    def _sgd(self, p: np.ndarray, g: np.ndarray, slots: Arrays) -> None:
+        slots[0] = MOMENTUM * slots[0] + g
+        p -= LR * slots[0]
+
+
+class Tuned(_Loop):
+    """NumPy at its best: in place, no temporaries, few passes, in blocks that stay in the cache."""
+
+    name = "numpy_out"
+    label = "NumPy out="
+
+    def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
+        super().__init__(case, start, grads)
+        self.scratch, self.clipped = np.empty((2, BLOCK), start[0].dtype)
+        self.blocks = [
+            (p[at : at + BLOCK], g[at : at + BLOCK], [s[at : at + BLOCK] for s in slots])
+            for p, g, slots in zip(self.params, self.grads, self.slots, strict=True)
+            for at in range(0, p.size, BLOCK)
+        ]
+
+    def step(self) -> None:
+        """Take one step."""
+        self.t += 1
+        if self.case.max_norm is None:
+            for p, g, slots in self.blocks:
+                self.update(p, g, slots)
+            return
+        norm = sqrt(sum(float(np.dot(g, g)) for _, g, _ in self.blocks))
+        factor = min(1.0, self.case.max_norm / (norm + 1e-6))
+        for p, g, slots in self.blocks:
+            self.update(p, np.multiply(g, factor, out=self.clipped[: g.size]), slots)
+
+    def _adam(self, p: np.ndarray, g: np.ndarray, slots: Arrays) -> None:
+        m, v = slots
+        s = self.scratch[: p.size]
+        root = sqrt(1 - BETA2**self.t)
+        if self.case.weight_decay:
+            p *= 1 - LR * self.case.weight_decay
+        m *= BETA1
+        np.multiply(g, 1 - BETA1, out=s)
+        m += s
+        v *= BETA2
+        np.multiply(g, g, out=s)
+        s *= 1 - BETA2
+        v += s
+        np.sqrt(v, out=s)
+        s += EPS * root
+        np.divide(m, s, out=s)
+        s *= LR * root / (1 - BETA1**self.t)
+        p -= s
+
+    def _sgd(self, p: np.ndarray, g: np.ndarray, slots: Arrays) -> None:
+        (buf,) = slots
+        s = self.scratch[: p.size]
+        buf *= MOMENTUM
+        buf += g
+        np.multiply(buf, LR, out=s)
+        p -= s
+
+
+def contestants() -> list[type[Contestant]]:
+    """Return who can compete here, instep first."""
+    found: list[type[Contestant]] = [Native, Reference, Idiom, Tuned]
+    if find_spec("torch") is not None:
+        from ._bench_torch import Torch  # noqa: PLC0415 - an optional package
+
+        found.append(Torch)
+    return found
