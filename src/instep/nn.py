@@ -210,7 +210,8 @@ class ReLU(Layer):
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Return ``max(x, 0)``."""
         self._active = x > 0
-        return np.maximum(x, 0)
+        y: np.ndarray = np.maximum(x, 0)
+        return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         """Return dy where x was positive, 0 elsewhere."""
@@ -265,8 +266,9 @@ class Tanh(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Return ``tanh(x)``."""
-        self._y: np.ndarray = np.tanh(x)
-        return self._y
+        y: np.ndarray = np.tanh(x)
+        self._y = y
+        return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         """Return ``dy * (1 - tanh(x) ** 2)``."""
@@ -351,7 +353,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     def forward(self, y: np.ndarray, target: np.ndarray) -> float:
-        """Return the loss of logits y, shape (batch, classes), and class numbers, shape (batch,)."""
+        """Return the loss of logits y, (batch, classes), for class numbers, (batch,)."""
         self._check(y, target)
         shifted = y - y.max(axis=1, keepdims=True)
         self._log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
