@@ -45,7 +45,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("rules", &rules);
   py::class_<Plan>(m, "Plan")
       .def(py::init<const std::string&, const py::list&, const py::list&, py::object,
-                    const std::vector<std::pair<int, double>>&, bool, bool>())
+                    const std::vector<std::tuple<int, double, double>>&, bool, bool>())
       .def("assign_rows", &Plan::assign_rows)
       .def_readwrite("steps", &Plan::steps)
       .def_property("counts", &Plan::counts, &Plan::set_counts)

@@ -5,120 +5,76 @@
 
 #include "memory.h"
 #include "reduce.h"
-#include "rules/all.h"
+#include "rule_tables.h"
 #include "transforms.h"
 
 namespace {
 
-// A rule on n contiguous elements; scalars end with the decay.
+const float* scalars_of(const Row& row, float) { return row.f32; }
+const double* scalars_of(const Row& row, double) { return row.f64; }
+
+// The blocks of one tensor, brought into contiguous memory one by one and put back.
 template <class T>
-using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars);
-
-template <class Rule>
-constexpr int scalar_count(int element_size) {
-  return __is_empty(Rule) ? 0 : int(sizeof(Rule)) / element_size;
-}
-
-template <class Rule, Decay D, class T>
-void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars) {
-  constexpr unsigned used = Rule::slots;
-  Rule rule;
-  __builtin_memcpy(&rule, scalars, sizeof rule);
-  const T decay = scalars[kMaxScalars];
-  T *slot0 = slot[0], *slot1 = slot[1], *slot2 = slot[2];
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) {
-    T param = p[i], grad = g[i], a{}, b{}, c{};
-    if constexpr ((used & 1) != 0) a = slot0[i];
-    if constexpr ((used & 2) != 0) b = slot1[i];
-    if constexpr ((used & 4) != 0) c = slot2[i];
-    if constexpr (D == Decay::l2) grad = grad + decay * param;
-    if constexpr (D == Decay::decoupled) param = param * decay;
-    rule(param, grad, a, b, c);
-    if constexpr ((used & 1) != 0) slot0[i] = a;
-    if constexpr ((used & 2) != 0) slot1[i] = b;
-    if constexpr ((used & 4) != 0) slot2[i] = c;
-    p[i] = param;
-  }
-}
-
-// Every variant and decay of one rule as a table of functions, index variant * kDecays + decay.
-template <template <class, unsigned> class R>
-struct Compiled {
-  static constexpr unsigned variants = R<float, 0>::variants;
-  static constexpr unsigned codes = variants * kDecays;
-  static_assert(scalar_count<R<float, 0>>(4) <= kMaxScalars);
-  Run<float> f32[codes];
-  Run<double> f64[codes];
-  uint32_t slots[variants];
-
-  constexpr Compiled() : f32(), f64(), slots() { fill<0>(); }
-
-  template <unsigned C>
-  constexpr void fill() {
-    if constexpr (C < codes) {
-      constexpr unsigned variant = C / kDecays;
-      f32[C] = &run<R<float, variant>, Decay(C % kDecays), float>;
-      f64[C] = &run<R<double, variant>, Decay(C % kDecays), double>;
-      slots[variant] = R<float, variant>::slots;
-      fill<C + 1>();
-    }
-  }
-};
-
-template <template <class, unsigned> class R>
-constexpr Compiled<R> compiled;
-
-struct Entry {
-  const Run<float>* f32;
-  const Run<double>* f64;
-};
-
-constexpr Entry kEntries[] = {
-#define INSTEP_ENTRY(name, R) {compiled<R>.f32, compiled<R>.f64},
-    INSTEP_RULES(INSTEP_ENTRY)
-#undef INSTEP_ENTRY
-};
-
-constexpr RuleInfo kInfos[] = {
-#define INSTEP_INFO(name, R) \
-  {name, R<float, 0>::variants, scalar_count<R<float, 0>>(sizeof(float)), compiled<R>.slots},
-    INSTEP_RULES(INSTEP_INFO)
-#undef INSTEP_INFO
-};
-
-Run<float> function(const Entry& e, int code, float) { return e.f32[code]; }
-Run<double> function(const Entry& e, int code, double) { return e.f64[code]; }
-const float* scalars(const Row& row, float) { return row.f32; }
-const double* scalars(const Row& row, double) { return row.f64; }
-
-template <class T>
-struct Scratch {
-  alignas(64) T param[kBlock];
-  alignas(64) T grad[kBlock];
-  alignas(64) T slot[kMaxSlots][kBlock];
-};
-
-template <class T>
-class Updater {
+class Blocks {
  public:
-  Updater(const Work& work, const Tensor& tensor)
+  Blocks(const Work& work, const Tensor& tensor)
       : work_(work),
         tensor_(tensor),
         row_(work.rows[tensor.row]),
-        run_(function(kEntries[work.rule], row_.variant * kDecays + int(row_.decay), T())),
-        used_(kInfos[work.rule].slots[row_.variant]) {}
+        info_(kInfos[work.rule]),
+        entry_(kEntries[work.rule]),
+        scalars_(scalars_of(row_, T())) {
+    if (!work.trust) return;
+    for (int k = 0; k <= kMaxScalars; ++k) own_scalars_[k] = scalars_[k];
+    own_scalars_[info_.scalars] = T(work.trust[tensor.index]);
+    scalars_ = own_scalars_;
+  }
 
-  void operator()(int64_t begin, int64_t end) const {
-    if (direct()) return elements(begin, end - begin);
-    Scratch<T> scratch;
-    for (int64_t first = begin; first < end; first += kBlock) {
-      block(first, end - first < kBlock ? end - first : kBlock, scratch);
+  void update(int64_t begin, int64_t end) {
+    const Run<T> run = entry_.run(row_.variant * kDecays + int(row_.decay), T());
+    if (direct()) {
+      T* slot[kMaxSlots];
+      for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(tensor_.slot[k], begin);
+      return run(at(tensor_.param, begin), at(tensor_.grad, begin), slot, end - begin, scalars_);
+    }
+    each(begin, end, [&](int64_t first, int64_t n) {
+      load_all(first, n);
+      run(p_, g_, slot_, n, scalars_);
+      store(tensor_.param, first, n, p_);
+      store_slots(first, n);
+      if (work_.zero_grads) fill_zero<T>(tensor_.grad, first, n);
+    });
+  }
+
+  void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
+    each(begin, end, [&](int64_t first, int64_t n) {
+      load_all(first, n);
+      measure(n, true);
+      store_slots(first, n);
+      *of_param++ = reduce_block(Reduction::sum_squares, 1, p_, n);
+      *of_measured++ = reduce_block(Reduction::sum_squares, 1, out_, n);
+    });
+  }
+
+  void reduce(int64_t first, int64_t last, const Pass& pass, double* partial) {
+    const int64_t blocks = (pass.unit + kBlock - 1) / kBlock;  // of each unit
+    for (int64_t k = first; k < last; ++k) {
+      const int64_t unit = k / blocks, start = k % blocks * kBlock;
+      const int64_t n = pass.unit - start < kBlock ? pass.unit - start : kBlock;
+      const T* x = block_of(pass.source, unit * pass.unit + start, n);
+      *partial++ = reduce_block(pass.kind, pass.scales ? pass.scales[unit] : 1, x, n);
     }
   }
 
  private:
-  bool used(int k) const { return used_ >> k & 1; }
+  template <class F>
+  static void each(int64_t begin, int64_t end, F f) {
+    for (int64_t first = begin; first < end; first += kBlock) {
+      f(first, end - first < kBlock ? end - first : kBlock);
+    }
+  }
+
+  bool used(int k) const { return info_.slots[row_.variant] >> k & 1; }
 
   // Nothing to gather and nothing to transform: the rule reads and writes the buffers themselves.
   bool direct() const {
@@ -128,61 +84,80 @@ class Updater {
     return plain;
   }
 
-  void elements(int64_t first, int64_t n) const {
-    T* slot[kMaxSlots];
-    for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(tensor_.slot[k], first);
-    run_(at(tensor_.param, first), at(tensor_.grad, first), slot, n, scalars(row_, T()));
-  }
-
   static T* at(const Stream& s, int64_t first) {
     return s.data ? reinterpret_cast<T*>(s.data) + first : nullptr;
   }
 
-  void block(int64_t first, int64_t n, Scratch<T>& scratch) const {
-    T* p = load(tensor_.param, first, n, scratch.param);
-    const T* g = load(tensor_.grad, first, n, scratch.grad);
-    g = transformed(work_, tensor_, g, n, scratch.grad);
-    T* slot[kMaxSlots] = {};
+  void load_all(int64_t first, int64_t n) {
+    p_ = load(tensor_.param, first, n, param_);
+    g_ = transformed(work_, tensor_, load(tensor_.grad, first, n, grad_), first, n, grad_);
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (used(k)) slot[k] = load(tensor_.slot[k], first, n, scratch.slot[k]);
+      slot_[k] = used(k) ? load(tensor_.slot[k], first, n, slots_[k]) : nullptr;
     }
-    run_(p, g, slot, n, scalars(row_, T()));
-    store(tensor_.param, first, n, p);
+  }
+
+  void store_slots(int64_t first, int64_t n) {
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (used(k)) store(tensor_.slot[k], first, n, slot[k]);
+      if (used(k)) store(tensor_.slot[k], first, n, slot_[k]);
     }
-    if (work_.zero_grads) fill_zero<T>(tensor_.grad, first, n);
+  }
+
+  void measure(int64_t n, bool advance) {
+    entry_.measure(row_.variant, T())(p_, g_, slot_, n, scalars_, advance, out_);
+  }
+
+  const T* block_of(Source source, int64_t first, int64_t n) {
+    if (source == Source::param) return load(tensor_.param, first, n, param_);
+    if (source == Source::gradient) {
+      const T* g = load(tensor_.grad_logical, first, n, grad_);
+      return transformed(work_, tensor_, g, first, n, grad_);
+    }
+    load_all(first, n);
+    measure(n, false);
+    return out_;
   }
 
   const Work& work_;
   const Tensor& tensor_;
   const Row& row_;
-  const Run<T> run_;
-  const uint32_t used_;
+  const RuleInfo& info_;
+  const Entry& entry_;
+  const T* scalars_;
+  T* p_;
+  const T* g_;
+  T* slot_[kMaxSlots];
+  T own_scalars_[kMaxScalars + 1];  // with the tensor's trust
+  alignas(64) T param_[kBlock];
+  alignas(64) T grad_[kBlock];
+  alignas(64) T slots_[kMaxSlots][kBlock];
+  alignas(64) T out_[kBlock];
 };
 
-void update(const Work& work, const Tensor& tensor, int64_t begin, int64_t end) {
-  if (tensor.dtype == Dtype::f32) return Updater<float>(work, tensor)(begin, end);
-  Updater<double>(work, tensor)(begin, end);
-}
-
-template <class T>
-void reduce(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, Reduction kind,
-            double scale, double* partial) {
-  alignas(64) T scratch[kBlock];
-  for (int64_t first = begin; first < end; first += kBlock) {
-    const int64_t n = end - first < kBlock ? end - first : kBlock;
-    const T* g = load(tensor.grad_logical, first, n, scratch);
-    g = transformed(work, tensor, g, n, scratch);
-    *partial++ = reduce_block(kind, scale, g, n);
+// Calls f with the blocks of the tensor, in its dtype.
+template <class F>
+void with_blocks(const Work& work, const Tensor& tensor, F f) {
+  if (tensor.dtype == Dtype::f32) {
+    Blocks<float> blocks(work, tensor);
+    f(blocks);
+  } else {
+    Blocks<double> blocks(work, tensor);
+    f(blocks);
   }
 }
 
-void reduce_any(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, Reduction kind,
-                double scale, double* partial) {
-  if (tensor.dtype == Dtype::f32)
-    return reduce<float>(work, tensor, begin, end, kind, scale, partial);
-  reduce<double>(work, tensor, begin, end, kind, scale, partial);
+void update(const Work& work, const Tensor& tensor, int64_t begin, int64_t end) {
+  with_blocks(work, tensor, [=](auto& blocks) { blocks.update(begin, end); });
+}
+
+void advance(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, double* of_param,
+             double* of_measured) {
+  with_blocks(work, tensor,
+              [=](auto& blocks) { blocks.advance(begin, end, of_param, of_measured); });
+}
+
+void reduce(const Work& work, const Tensor& tensor, int64_t first, int64_t last, const Pass& pass,
+            double* partial) {
+  with_blocks(work, tensor, [=](auto& blocks) { blocks.reduce(first, last, pass, partial); });
 }
 
 #define INSTEP_STRING2(x) #x
@@ -190,8 +165,9 @@ void reduce_any(const Work& work, const Tensor& tensor, int64_t begin, int64_t e
 #define INSTEP_CONCAT2(a, b) a##b
 #define INSTEP_CONCAT(a, b) INSTEP_CONCAT2(a, b)
 
-constexpr Kernels kKernels = {INSTEP_STRING(INSTEP_ISA), int(sizeof kInfos / sizeof *kInfos),
-                              kInfos, update, reduce_any};
+constexpr Kernels kKernels = {
+    INSTEP_STRING(INSTEP_ISA), int(sizeof kInfos / sizeof *kInfos), kInfos, update, advance, reduce,
+};
 
 }  // namespace
 

@@ -23,16 +23,26 @@ struct Stream {
   int32_t ndim;
 };
 
-// One parameter with what belongs to it. `grad` follows the parameter's own memory order,
-// `grad_logical` is the same gradient in C order, the order in which reductions are defined.
+// One parameter with what belongs to it. A row is what one index of the first axis has, of tensors
+// of two axes or more; others are one row. `first_row` counts the rows of the tensors before.
+// `grad` follows the parameter's own memory order, `grad_logical` is the same gradient in C order,
+// the order in which reductions are defined.
 struct Tensor {
   int64_t size;
+  int64_t rows, first_row;
   Dtype dtype;
   int32_t row;
   int32_t index;
-  bool active;  // false: no gradient this time
+  bool active;   // false: no gradient this time
+  bool by_rows;  // has two axes or more
   Stream param, grad, grad_logical;
   Stream slot[kMaxSlots];
+};
+
+// How a rule of two passes gets its ratio from norms x (of the parameter) and y (of what the rule
+// measures): factor * x / (y + decay * x + eps), and 1 where a norm is 0.
+struct Trust {
+  double factor, decay, eps;
 };
 
 // What depends on the step and the hyperparameters only, cast once to the compute type.
@@ -41,15 +51,18 @@ struct Row {
   Decay decay;
   float f32[kMaxScalars + 1];  // the last one is the decay
   double f64[kMaxScalars + 1];
+  Trust trust;
 };
 
-enum class Elementwise : int32_t { clamp, multiply };
+enum class Elementwise : int32_t { clamp, multiply, subtract, divide };
 
-// A transform of the gradient in flight; `each` holds one value per tensor where they differ.
+// A transform of the gradient in flight. Where values differ, `each` holds one for each tensor, or
+// for each row of all tensors.
 struct Op {
   Elementwise kind;
   double value;
   const double* each;
+  bool by_row;
 };
 
 struct Work {
@@ -58,25 +71,43 @@ struct Work {
   int32_t op_count;
   int32_t rule;
   bool zero_grads;
+  const double* trust;  // of each tensor, for the update of a rule of two passes
 };
 
-enum class Reduction : int32_t { sum_squares, sum_squares_scaled, max_abs };
+// What a reduction runs over: the gradient in flight, the parameter, or what the rule measures.
+enum class Source : int32_t { gradient, param, measured };
+
+enum class Reduction : int32_t { sum_squares, sum_squares_scaled, max_abs, sum };
+
+// A reduction over units of so many elements each, whose blocks do not span two units. `scales`
+// holds a factor for each unit of the tensor, or is null.
+struct Pass {
+  Source source;
+  Reduction kind;
+  int64_t unit;
+  const double* scales;
+};
 
 struct RuleInfo {
   const char* name;
   int32_t variants;
-  int32_t scalars;
+  int32_t scalars;  // without the trust
+  bool two_passes;
   const uint32_t* slots;  // for each variant, a bit for each slot that it uses
 };
 
-// One table per instruction set. `update` and `reduce` work on the elements [begin, end) of one
-// tensor, begin being a multiple of kBlock; `reduce` writes one number per block.
+// One table per instruction set. The functions work on the elements [begin, end) of one tensor,
+// begin being a multiple of kBlock; `reduce` on the blocks [first, last) of its units, of which it
+// writes one number each. `advance`, the first pass of a rule of two, updates the slots and writes
+// the sums of squares of both sources.
 struct Kernels {
   const char* isa;
   int32_t rule_count;
   const RuleInfo* rules;
   void (*update)(const Work&, const Tensor&, int64_t begin, int64_t end);
-  void (*reduce)(const Work&, const Tensor&, int64_t begin, int64_t end, Reduction, double scale,
+  void (*advance)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param,
+                  double* of_measured);
+  void (*reduce)(const Work&, const Tensor&, int64_t first, int64_t last, const Pass&,
                  double* partial);
 };
 

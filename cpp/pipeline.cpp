@@ -1,42 +1,25 @@
 #include "pipeline.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
-
-#include "parallel.h"
+#include <utility>
 
 namespace instep {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kTensorCost = 64;      // of a tensor however small, in elements
-constexpr double kUnderflow = 0x1p-960;  // below, squares of normal numbers may have been lost
-
-int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; }
-
-// The end of the part of a tensor that lies before `offset`, on a block's border.
-int64_t border(int64_t offset, int64_t size) {
-  if (offset <= 0) return 0;
-  return std::min(size, block_count(offset) * kBlock);
-}
-
-// A NaN is no reason to look again: no second pass can mend it.
-bool out_of_range(double sum) { return sum == kInfinity || sum < kUnderflow; }
-
-// A power of two that brings the peak near 1, within what a double can hold.
-double scale_for(double peak) {
-  if (!(peak > 0) || peak == kInfinity) return 1;
-  int exponent;
-  std::frexp(peak, &exponent);
-  return std::ldexp(1.0, -std::max(exponent, -1000));
-}
 
 // torch's rule, NaN included: a NaN norm makes a NaN factor.
 double clip_factor(double max_norm, double norm) {
   const double factor = max_norm / (norm + 1e-6);
   return factor > 1 ? 1 : factor;
+}
+
+double trust_ratio(const Trust& trust, double x, double y) {
+  if (x == 0 || y == 0) return 1;
+  return trust.factor * x / (y + trust.decay * x + trust.eps);
+}
+
+bool has_rows(const std::vector<Transform>& transforms) {
+  return std::any_of(transforms.begin(), transforms.end(), by_row);
 }
 
 }  // namespace
@@ -49,170 +32,143 @@ Pipeline::Pipeline(const std::string& rule, std::vector<Transform> transforms)
   if (rule_ < 0) throw std::invalid_argument("unknown rule '" + rule + "'");
 }
 
-void Pipeline::prepare() {
-  int64_t blocks = 0;
-  for (const Tensor& t : tensors) {
-    first_partial_.push_back(blocks);
-    blocks += block_count(t.size);
-  }
-  partials_.resize(blocks);
-  ops_.reserve(transforms_.size());
-  factors_.resize(transforms_.size());
-}
+bool Pipeline::logical_order() const { return rule().two_passes || has_rows(transforms_); }
 
-int64_t Pipeline::active_size() const {
-  int64_t size = 0;
-  for (const Tensor& t : tensors) size += t.active ? t.size : 0;
-  return size;
+void Pipeline::prepare() {
+  int64_t rows = 0;
+  for (Tensor& t : tensors) {
+    t.first_row = rows;
+    rows += t.rows;
+  }
+  reducer_.prepare(tensors, has_rows(transforms_), rule().two_passes);
+  if (rule().two_passes) trust_.resize(tensors.size());
+  values_.resize(2 * transforms_.size());
 }
 
 Work Pipeline::work(bool zero_grads) const {
-  return {rows.data(), ops_.data(), static_cast<int32_t>(ops_.size()), rule_, zero_grads};
+  const double* trust = trust_.empty() ? nullptr : trust_.data();
+  return {rows.data(), ops_.data(), static_cast<int32_t>(ops_.size()), rule_, zero_grads, trust};
 }
 
-// Calls f(tensor, begin, end) for pieces that cover every active tensor, in as many parts of equal
-// cost as there are threads.
-template <class F>
-void Pipeline::for_each_piece(F f) {
-  const int64_t size = active_size();
-  const int parts = threads_for(size);
-  int64_t cost = size;
-  if (parts > 1) {
-    for (const Tensor& t : tensors) cost += t.active ? kTensorCost : 0;
-  }
-  parallel_for(parts, [&](int part) {
-    const int64_t low = cost / parts * part;
-    const int64_t high = part + 1 == parts ? cost : cost / parts * (part + 1);
-    int64_t start = 0;
-    for (const Tensor& t : tensors) {
-      if (!t.active || t.size == 0) continue;
-      const int64_t begin = parts > 1 ? border(low - start, t.size) : 0;
-      const int64_t end = parts > 1 ? border(high - start, t.size) : t.size;
-      if (begin < end) f(t, begin, end);
-      start += t.size + kTensorCost;
-    }
-  });
-}
-
-Pipeline::Numbers Pipeline::reduce(Reduction kind, const Numbers& scales) {
-  const Work w = work(false);
-  for_each_piece([&](const Tensor& t, int64_t begin, int64_t end) {
-    const double scale = scales.empty() ? 1 : scales[t.index];
-    double* partial = partials_.data() + first_partial_[t.index] + begin / kBlock;
-    kernels().reduce(w, t, begin, end, kind, scale, partial);
-  });
-  Numbers out(tensors.size(), 0.0);
-  for (const Tensor& t : tensors) {
-    if (!t.active) continue;
-    const double* partial = partials_.data() + first_partial_[t.index];
-    double& total = out[t.index];
-    for (int64_t b = 0; b < block_count(t.size); ++b) {
-      total = kind == Reduction::max_abs ? std::max(total, partial[b]) : total + partial[b];
-    }
-  }
-  return out;
-}
-
-// The numbers of all tensors put together, for each of them; or each its own.
-Pipeline::Numbers Pipeline::unit_totals(bool global, const Numbers& each, bool maximum) const {
-  if (!global) return each;
-  double total = 0;
-  for (double x : each) total = maximum ? std::max(total, x) : total + x;
-  return Numbers(each.size(), total);
-}
-
-// The norms of the units whose sum of squares left the range of double: once more with elements
-// scaled by a power of two. Other units keep their norm.
-Pipeline::Numbers Pipeline::rescued(bool global, const Numbers& totals) {
-  const Numbers peaks = unit_totals(global, reduce(Reduction::max_abs, {}), true);
-  Numbers scales(totals.size());
-  for (size_t i = 0; i < totals.size(); ++i) {
-    scales[i] = out_of_range(totals[i]) ? scale_for(peaks[i]) : 1;
-  }
-  Numbers norms = unit_totals(global, reduce(Reduction::sum_squares_scaled, scales), false);
-  for (size_t i = 0; i < norms.size(); ++i) norms[i] = std::sqrt(norms[i]) / scales[i];
-  return norms;
-}
-
-// The norm that belongs to each tensor: its own, or that of all together.
-Pipeline::Numbers Pipeline::norms(bool global, Numbers sums) {
-  if (sums.empty()) sums = reduce(Reduction::sum_squares, {});
-  Numbers totals = unit_totals(global, sums, false);
-  const bool any_f64 = std::any_of(tensors.begin(), tensors.end(), [](const Tensor& t) {
-    return t.active && t.dtype == Dtype::f64;
-  });
-  // Squares of float32 fit a double whatever they are.
-  if (any_f64 && std::any_of(totals.begin(), totals.end(), out_of_range)) {
-    return rescued(global, totals);
-  }
-  for (double& total : totals) total = std::sqrt(total);
-  return totals;
-}
-
-// From sums of squares; an infinite sum of finite float64 elements takes a second look.
-bool Pipeline::finite(const Numbers& sums) {
-  const auto any_of = [](const Numbers& xs, auto test) {
-    return std::any_of(xs.begin(), xs.end(), test);
-  };
-  if (any_of(sums, [](double x) { return std::isnan(x); })) return false;
-  const auto infinite = [](double x) { return x == kInfinity; };
-  return !any_of(sums, infinite) || !any_of(reduce(Reduction::max_abs, {}), infinite);
-}
-
-void Pipeline::push(Elementwise kind, double value, const double* each) {
-  ops_.push_back({kind, value, each});
-}
-
-void Pipeline::clip(const Transform& transform, Numbers sums, Outcome& outcome) {
+void Pipeline::clip(const Transform& transform, size_t place, Outcome& outcome) {
   const bool global = transform.kind == TransformKind::clip_by_global_norm;
-  Numbers& factors = factors_[&transform - transforms_.data()];
-  factors = norms(global, std::move(sums));
+  const bool rows = transform.kind == TransformKind::clip_by_row_norm;
+  const Unit unit = global ? Unit::all : rows ? Unit::row : Unit::tensor;
+  Numbers known = rows ? Numbers() : std::exchange(raw_sums_, {});
+  Numbers& factors = values_[2 * place];
+  factors = reducer_.norms(work(), tensors, Source::gradient, unit, std::move(known));
   const double norm = factors.empty() ? 0 : factors[0];
   for (double& x : factors) x = clip_factor(transform.value, x);
-  if (!global) return push(Elementwise::multiply, 1, factors.data());
+  if (!global) return push(Elementwise::multiply, factors, rows);
   const double factor = clip_factor(transform.value, norm);
   if (!outcome.clipped_globally) outcome.norm = norm;
   outcome.clipped_globally = true;
   outcome.factor *= factor;
-  if (factor != 1) push(Elementwise::multiply, factor, nullptr);
+  if (factor != 1) push(Elementwise::multiply, factor);
+}
+
+void Pipeline::adaptive_clip(const Transform& transform, size_t place) {
+  Numbers& factors = values_[2 * place];
+  const Numbers of_params = reducer_.norms(work(), tensors, Source::param, Unit::row);
+  factors = reducer_.norms(work(), tensors, Source::gradient, Unit::row);
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const double limit = transform.value * std::max(of_params[i], transform.eps);
+    factors[i] = factors[i] > limit ? limit / std::max(factors[i], 1e-6) : 1;
+  }
+  push(Elementwise::multiply, factors, true);
+}
+
+void Pipeline::centralize(size_t place) {
+  Numbers& means = values_[2 * place];
+  means = reducer_.sums(work(), tensors, Source::gradient, Reduction::sum, Unit::row);
+  for (const Tensor& t : tensors) {
+    const int64_t length = t.rows ? t.size / t.rows : 0;
+    for (int64_t row = t.first_row; row < t.first_row + t.rows; ++row) {
+      means[row] = t.by_rows ? means[row] / static_cast<double>(length) : 0;
+    }
+  }
+  push(Elementwise::subtract, means, true);
+}
+
+// A tensor of one element is left alone.
+void Pipeline::standardize(const Transform& transform, size_t place) {
+  Numbers& means = values_[2 * place];
+  means = reducer_.sums(work(), tensors, Source::gradient, Reduction::sum, Unit::tensor);
+  for (const Tensor& t : tensors) {
+    means[t.index] = t.size > 1 ? means[t.index] / static_cast<double>(t.size) : 0;
+  }
+  push(Elementwise::subtract, means, false);
+  Numbers& spreads = values_[2 * place + 1];
+  spreads = reducer_.norms(work(), tensors, Source::gradient, Unit::tensor);
+  for (const Tensor& t : tensors) {
+    const double root = std::sqrt(static_cast<double>(t.size));
+    spreads[t.index] = t.size > 1 ? spreads[t.index] / root + transform.eps : 1;
+  }
+  push(Elementwise::divide, spreads, false);
+}
+
+void Pipeline::apply(const Transform& transform, size_t place, Outcome& outcome) {
+  switch (transform.kind) {
+    case TransformKind::clip_by_value:
+      return push(Elementwise::clamp, transform.value);
+    case TransformKind::scale:
+      return push(Elementwise::multiply, transform.value);
+    case TransformKind::adaptive_clip:
+      return adaptive_clip(transform, place);
+    case TransformKind::centralize:
+      return centralize(place);
+    case TransformKind::standardize:
+      return standardize(transform, place);
+    default:
+      return clip(transform, place, outcome);
+  }
+}
+
+// The first pass of a rule of two: slots, and the norms from which each tensor's trust follows.
+void Pipeline::advance() {
+  auto [of_params, of_measured] = reducer_.advance(work(), tensors);
+  const Numbers x =
+      reducer_.norms(work(), tensors, Source::param, Unit::tensor, std::move(of_params));
+  const Numbers y =
+      reducer_.norms(work(), tensors, Source::measured, Unit::tensor, std::move(of_measured));
+  for (const Tensor& t : tensors) {
+    trust_[t.index] = trust_ratio(rows[t.row].trust, x[t.index], y[t.index]);
+  }
 }
 
 Outcome Pipeline::run(bool check_finite, bool zero_grads) {
   Outcome outcome;
   ops_.clear();
-  Numbers sums;  // of the gradients as they came, for the first norm to use again
+  raw_sums_.clear();
   if (check_finite) {
-    sums = reduce(Reduction::sum_squares, {});
-    outcome.finite = finite(sums);
+    raw_sums_ =
+        reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor);
+    outcome.finite = reducer_.finite(work(), tensors, raw_sums_);
   }
-  for (const Transform& transform : transforms_) {
-    switch (transform.kind) {
-      case TransformKind::clip_by_value:
-        push(Elementwise::clamp, transform.value, nullptr);
-        break;
-      case TransformKind::scale:
-        push(Elementwise::multiply, transform.value, nullptr);
-        break;
-      default:
-        clip(transform, std::move(sums), outcome);
-    }
-    sums.clear();
+  for (size_t i = 0; i < transforms_.size(); ++i) {
+    apply(transforms_[i], i, outcome);
+    raw_sums_.clear();
   }
   if (!outcome.finite) return outcome;
+  if (rule().two_passes) advance();
   const Work w = work(zero_grads);
-  for_each_piece(
-      [&](const Tensor& t, int64_t begin, int64_t end) { kernels().update(w, t, begin, end); });
+  const auto size = [](const Tensor& t) { return t.size; };
+  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+    kernels().update(w, t, begin, end);
+  });
   return outcome;
 }
 
 double Pipeline::global_norm() {
   ops_.clear();
-  return tensors.empty() ? 0 : norms(true, {})[0];
+  return tensors.empty() ? 0 : reducer_.norms(work(), tensors, Source::gradient, Unit::all)[0];
 }
 
 bool Pipeline::all_finite() {
   ops_.clear();
-  return finite(reduce(Reduction::sum_squares, {}));
+  const Numbers sums =
+      reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor);
+  return reducer_.finite(work(), tensors, sums);
 }
 
 }  // namespace instep

@@ -1,19 +1,36 @@
-// A step as passes over the blocks of all tensors: reductions where a transform needs a norm, then
-// the update. Knows no Python and no rule.
+// A step as passes over the blocks of all tensors: reductions where a transform needs a norm or a
+// mean, then the update. Knows no Python and no rule.
 #pragma once
 #include <string>
 #include <vector>
 
 #include "dispatch.h"
+#include "reductions.h"
 
 namespace instep {
 
-enum class TransformKind : int32_t { clip_by_value, scale, clip_by_norm, clip_by_global_norm };
+enum class TransformKind : int32_t {
+  clip_by_value,
+  scale,
+  clip_by_norm,
+  clip_by_global_norm,
+  clip_by_row_norm,
+  adaptive_clip,
+  centralize,
+  standardize,
+};
 
 struct Transform {
   TransformKind kind;
   double value;
+  double eps;
 };
+
+// Whether a transform needs to know which row an element is in: then blocks are in logical order.
+inline bool by_row(const Transform& t) {
+  return t.kind == TransformKind::clip_by_row_norm || t.kind == TransformKind::adaptive_clip ||
+         t.kind == TransformKind::centralize;
+}
 
 struct Outcome {
   bool finite = true;
@@ -35,30 +52,31 @@ class Pipeline {
   double global_norm();
   bool all_finite();
   const RuleInfo& rule() const { return kernels().rules[rule_]; }
+  bool logical_order() const;
 
   std::vector<Tensor> tensors;
   std::vector<Row> rows;
 
  private:
-  using Numbers = std::vector<double>;  // one for each tensor
-  template <class F>
-  void for_each_piece(F f);
-  Numbers reduce(Reduction kind, const Numbers& scales);
-  Numbers norms(bool global, Numbers sums);
-  Numbers rescued(bool global, const Numbers& totals);
-  Numbers unit_totals(bool global, const Numbers& each, bool maximum) const;
-  bool finite(const Numbers& sums);
-  void clip(const Transform& transform, Numbers sums, Outcome& outcome);
-  void push(Elementwise kind, double value, const double* each);
-  Work work(bool zero_grads) const;
-  int64_t active_size() const;
+  void clip(const Transform& transform, size_t place, Outcome& outcome);
+  void adaptive_clip(const Transform& transform, size_t place);
+  void centralize(size_t place);
+  void standardize(const Transform& transform, size_t place);
+  void apply(const Transform& transform, size_t place, Outcome& outcome);
+  void advance();
+  void push(Elementwise kind, double value) { ops_.push_back({kind, value, nullptr, false}); }
+  void push(Elementwise kind, const Numbers& each, bool by_row) {
+    ops_.push_back({kind, 0, each.data(), by_row});
+  }
+  Work work(bool zero_grads = false) const;
 
   int32_t rule_;
   std::vector<Transform> transforms_;
   std::vector<Op> ops_;
-  std::vector<Numbers> factors_;        // of each transform, while a step runs
-  std::vector<int64_t> first_partial_;  // of each tensor in partials_
-  Numbers partials_;
+  std::vector<Numbers> values_;  // two for each transform, while a step runs
+  Reducer reducer_;
+  Numbers raw_sums_;  // of the gradients as they came, for the first norm to use again
+  Numbers trust_;     // of each tensor, for rules of two passes
 };
 
 }  // namespace instep

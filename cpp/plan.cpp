@@ -57,13 +57,13 @@ py::tuple as_tuple(const Outcome& outcome) {
 }  // namespace
 
 Plan::Plan(const std::string& rule, const py::list& params, const py::list& slots,
-           py::object buffers, const std::vector<std::pair<int, double>>& transforms,
+           py::object buffers, const std::vector<std::tuple<int, double, double>>& transforms,
            bool check_finite, bool zero_grads)
     : pipeline_(rule,
                 [&transforms] {
                   std::vector<Transform> out;
-                  for (const auto& [kind, value] : transforms) {
-                    out.push_back({static_cast<TransformKind>(kind), value});
+                  for (const auto& [kind, value, eps] : transforms) {
+                    out.push_back({static_cast<TransformKind>(kind), value, eps});
                   }
                   return out;
                 }()),
@@ -103,9 +103,11 @@ void Plan::add_tensor(py::array param, const py::tuple& slots) {
   const auto storage = [this](const py::array& a) {
     return storage_.emplace_back(2 * a.ndim()).data();
   };
-  axes_.push_back(memory_axes(param));
+  axes_.push_back(pipeline_.logical_order() ? logical_axes(param) : memory_axes(param));
   Tensor tensor{};
   tensor.size = param.size();
+  tensor.by_rows = param.ndim() > 1;
+  tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
   tensor.dtype = param.dtype().is(dtype_f32()) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
   tensor.param = stream(param, axes_.back(), storage(param));
@@ -243,6 +245,10 @@ void Plan::set_rows(const py::sequence& rows) {
     };
     for (int k = 0; k < rule.scalars; ++k) set(k, scalars[k]);
     set(kMaxScalars, parts[2]);
+    if (rule.two_passes) {
+      const auto trust = py::reinterpret_borrow<py::tuple>(parts[4]);
+      row.trust = {trust[0].cast<double>(), trust[1].cast<double>(), trust[2].cast<double>()};
+    }
     pipeline_.rows.push_back(row);
   }
   for (const Tensor& t : pipeline_.tensors) {

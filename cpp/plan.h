@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "pipeline.h"
@@ -17,15 +18,16 @@ class Plan {
  public:
   // `slots` has one tuple for each parameter (None: not used). `buffers` is the Python object that
   // judges what is not plainly right: it raises the error, or finds that it is right all the same.
-  // Transforms are pairs (kind, value).
+  // Transforms are (kind, value, eps).
   Plan(const std::string& rule, const py::list& params, const py::list& slots, py::object buffers,
-       const std::vector<std::pair<int, double>>& transforms, bool check_finite, bool zero_grads);
+       const std::vector<std::tuple<int, double, double>>& transforms, bool check_finite,
+       bool zero_grads);
 
   // Which row of the step's scalars belongs to each parameter.
   void assign_rows(const std::vector<int>& row_of);
 
-  // One step; rows are (variant, decay kind, decay, scalars). Returns (finite, norm, factor) and
-  // advances the counts if all gradients are finite or need not be.
+  // One step; rows are (variant, decay kind, decay, scalars, trust). Returns (finite, norm, factor)
+  // and advances the counts if all gradients are finite or need not be.
   py::tuple step(const py::sequence& grads, const py::sequence& rows);
 
   // The transforms applied to the arrays themselves, as if they were the gradients.

@@ -29,6 +29,12 @@ struct SumSquaresScaled {
 };
 
 template <class T>
+struct Sum {
+  double operator()(double sum, T x) const { return sum + double(x); }
+  double combine(double a, double b) const { return a + b; }
+};
+
+template <class T>
 struct MaxAbs {
   double operator()(double peak, T x) const { return maximum(peak, double(absolute(x))); }
   double combine(double a, double b) const { return maximum(a, b); }
@@ -57,6 +63,8 @@ double reduce_block(Reduction kind, double scale, const T* x, int64_t n) {
       return reduce_block(SumSquaresScaled<T>{scale}, x, n);
     case Reduction::max_abs:
       return reduce_block(MaxAbs<T>{}, x, n);
+    case Reduction::sum:
+      return reduce_block(Sum<T>{}, x, n);
   }
   return 0;
 }

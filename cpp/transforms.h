@@ -19,6 +19,18 @@ struct Multiply {
   T operator()(T x) const { return x * factor; }
 };
 
+template <class T>
+struct Subtract {
+  T value;
+  T operator()(T x) const { return x - value; }
+};
+
+template <class T>
+struct Divide {
+  T value;
+  T operator()(T x) const { return x / value; }
+};
+
 template <class T, class F>
 void map_block(F f, const T* in, T* out, int64_t n) {
 #pragma GCC ivdep
@@ -32,16 +44,40 @@ void apply(const Op& op, T value, const T* in, T* out, int64_t n) {
       return map_block(Clamp<T>{value}, in, out, n);
     case Elementwise::multiply:
       return map_block(Multiply<T>{value}, in, out, n);
+    case Elementwise::subtract:
+      return map_block(Subtract<T>{value}, in, out, n);
+    case Elementwise::divide:
+      return map_block(Divide<T>{value}, in, out, n);
+  }
+}
+
+// A block that may span rows, each with a value of its own.
+template <class T>
+void apply_by_row(const Op& op, const Tensor& tensor, const T* in, int64_t first, T* out,
+                  int64_t n) {
+  const int64_t length = tensor.size / tensor.rows;
+  const double* values = op.each + tensor.first_row;
+  for (int64_t done = 0; done < n;) {
+    const int64_t row = (first + done) / length;
+    const int64_t left = (row + 1) * length - (first + done);
+    const int64_t count = left < n - done ? left : n - done;
+    apply(op, T(values[row]), in + done, out + done, count);
+    done += count;
   }
 }
 
 // The gradient block after all transforms; the first of them moves it into scratch, so that the
-// caller's gradient is never written.
+// caller's gradient is never written. `first` is the number of the block's first element.
 template <class T>
-const T* transformed(const Work& work, const Tensor& tensor, const T* g, int64_t n, T* scratch) {
+const T* transformed(const Work& work, const Tensor& tensor, const T* g, int64_t first, int64_t n,
+                     T* scratch) {
   for (int32_t k = 0; k < work.op_count; ++k) {
     const Op& op = work.ops[k];
-    apply(op, T(op.each ? op.each[tensor.index] : op.value), g, scratch, n);
+    if (op.by_row) {
+      apply_by_row(op, tensor, g, first, scratch, n);
+    } else {
+      apply(op, T(op.each ? op.each[tensor.index] : op.value), g, scratch, n);
+    }
     g = scratch;
   }
   return g;

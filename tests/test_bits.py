@@ -11,7 +11,7 @@ import pytest
 
 import instep
 from arrays import ROOMS, VALUES, Guarded, differing, guarded
-from cases import CASES, TRANSFORMS, Case
+from cases import CASES, TRANSFORMS, Case, pairs
 from instep import functional, reference
 
 STEPS = 4
@@ -71,10 +71,12 @@ def assert_same(run: Run, engines: Engines) -> None:
             assert not differing(a, b), f"{engine}, array {i}: {differing(a, b)}"
 
 
-@pytest.mark.parametrize("values", VALUES)
-@pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    ("case", "transform", "values"),
+    [(*pair, values) for values in VALUES for pair in pairs(values=values)],
+    ids=str,
+)
 def test_lengths(
     case: Case, dtype: type, transform: str, values: str, every_engine: Engines
 ) -> None:
@@ -90,26 +92,23 @@ def test_lengths(
     assert_same(Run(case, TRANSFORMS[transform], params, grads), every_engine)
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("case", "transform"), pairs(), ids=str)
 def test_layouts(case: Case, dtype: type, transform: str, every_engine: Engines) -> None:
     rng = np.random.default_rng(seed_of(str(case), dtype, transform))
-    pairs = [(p, g) for p in ROOMS for g in ROOMS]
+    both = [(p, g) for p in ROOMS for g in ROOMS]
     make = VALUES["plain"]
-    params = [(make(rng, SHAPE, dtype), 0, p) for p, _ in pairs]
-    grads = [[(make(rng, SHAPE, dtype), 16, g) for _, g in pairs] for _ in range(STEPS)]
+    params = [(make(rng, SHAPE, dtype), 0, p) for p, _ in both]
+    grads = [[(make(rng, SHAPE, dtype), 16, g) for _, g in both] for _ in range(2)]
     assert_same(Run(case, TRANSFORMS[transform], params, grads), every_engine)
 
 
-@pytest.mark.parametrize("offset", range(0, 64, 4))
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [(d, o) for d in DTYPES for o in range(0, 64, np.dtype(d).itemsize)]
+)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_offset(case: Case, dtype: type, offset: int, every_engine: Engines) -> None:
     """Parameter, gradient and slots each at its own misalignment, by the functions."""
-    size = np.dtype(dtype).itemsize
-    if offset % size:
-        offset += size - offset % size  # 4 mod 8 would not be aligned to float64 at all
     rng = np.random.default_rng(seed_of(str(case), dtype, offset))
     name = f"{case.cls.__name__.lower()}_"
     used = case.cls._used_slots(case.cls([np.zeros(1)], **case.hyper).param_groups[0])

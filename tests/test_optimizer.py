@@ -93,7 +93,7 @@ def test_state_is_aligned_and_ordered_as_the_parameter(case: Case) -> None:
         for slot in case.cls([p], **case.hyper).state[0].values():
             assert slot.ctypes.data % 64 == 0
             assert slot.strides == p.strides
-            assert not slot.any()
+            assert (slot == slot.flat[0]).all()
 
 
 def test_slot_names_are_torchs() -> None:
@@ -295,8 +295,8 @@ def test_two_threads_stepping_one_optimizer_are_serialized() -> None:
     assert not differing(p, q)
 
 
-@pytest.mark.parametrize("cls", {case.cls for case in CASES})
+@pytest.mark.parametrize("cls", sorted({case.cls for case in CASES}, key=str))
 def test_copies_and_pickles_are_refused(cls: type[instep.Optimizer]) -> None:
-    opt = cls([np.ones(1)])
+    opt = cls([np.ones(1)], lr=0.1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="state_dict"):
         copy.deepcopy(opt)

@@ -80,10 +80,10 @@ def refused(opt: instep.Optimizer, arrays: list[np.ndarray], grads: Any, message
 def test_bad_parameter(kind: str, cls: type[instep.Optimizer], backend: Any) -> None:
     value, message = BAD_PARAMS[kind]
     with pytest.raises((TypeError, ValueError), match=r"^params\[1\]: " + message):
-        cls([np.zeros(2), value], backend=backend)
+        cls([np.zeros(2), value], lr=0.1, backend=backend)
     if isinstance(value, np.ndarray):
         with pytest.raises((TypeError, ValueError), match=r"^params\['w'\]: " + message):
-            cls({"w": value}, backend=backend)
+            cls({"w": value}, lr=0.1, backend=backend)
 
 
 @EVERY_CLASS
@@ -92,7 +92,7 @@ def test_bad_parameter(kind: str, cls: type[instep.Optimizer], backend: Any) -> 
 def test_bad_gradient(kind: str, cls: type[instep.Optimizer], backend: Any) -> None:
     value, message = BAD_GRADS[kind]
     params = [np.ones(4, np.float32), np.ones(3, np.float32)]
-    opt = cls(params, backend=backend)
+    opt = cls(params, lr=0.1, backend=backend)
     good = [np.ones(4, np.float32), np.ones(3, np.float32)]
     opt.step(good)
     refused(opt, params, [good[0], value], r"^grads\[1\]: " + message)
@@ -217,28 +217,56 @@ OWN: dict[type[instep.Optimizer], dict[str, list[Any]]] = {
     },
 }
 OWN[instep.AdamW] = OWN[instep.Adam]
+RATES = [-0.1, np.nan, np.inf, "x"]
+SHARES = [-0.1, 1.1, np.nan, None]
+FLAGS = [1, None]
+MOMENTS = {"betas": OWN[instep.Adam]["betas"]}
+EPS = {"eps": OWN[instep.Adam]["eps"]}
+OWN |= {
+    instep.Adagrad: EPS | {"lr_decay": RATES, "initial_accumulator_value": RATES},
+    instep.Adadelta: EPS | {"rho": SHARES},
+    instep.RMSprop: EPS | {"alpha": SHARES, "momentum": RATES, "centered": FLAGS},
+    instep.Adamax: EPS | MOMENTS,
+    instep.NAdam: EPS | MOMENTS | {"momentum_decay": RATES, "decoupled_weight_decay": FLAGS},
+    instep.RAdam: EPS | MOMENTS | {"decoupled_weight_decay": FLAGS},
+    instep.Yogi: EPS | MOMENTS | {"initial_accumulator_value": RATES},
+    instep.AdaBelief: EPS | MOMENTS,
+    instep.ASGD: {"lambd": RATES, "alpha": RATES, "t0": RATES},
+    instep.Rprop: {
+        "etas": [(0.0, 1.2), (1.0, 1.2), (0.5, 1.0), (0.5, np.nan), 0.5],
+        "step_sizes": [(-1.0, 1.0), (1e-6, np.inf), 1.0, (1.0, 0.5)],
+    },
+    instep.Lion: MOMENTS,
+    instep.LAMB: EPS | MOMENTS,
+    instep.LARS: EPS | {"momentum": RATES, "trust_coefficient": RATES, "nesterov": FLAGS},
+}
 HYPER = [
     (cls, name, value)
     for cls, own in OWN.items()
     for name, values in (COMMON | own).items()
     for value in values
+    if name != "weight_decay" or cls is not instep.Rprop  # which has none
 ]
+
+
+def test_every_optimizer_is_in_the_table() -> None:
+    assert set(OWN) == {case.cls for case in CASES}
 
 
 @pytest.mark.parametrize(("cls", "name", "value"), HYPER)
 def test_bad_hyperparameter(cls: type[instep.Optimizer], name: str, value: Any) -> None:
     p = np.ones(3)
     with pytest.raises((TypeError, ValueError), match=rf"^{name}(\[\d\])?: (must be|needs)"):
-        cls([p], **{name: value})
+        cls([p], **{"lr": 0.1, name: value})
     assert (p == 1).all()
     if name in COMMON and name not in ("lr", "weight_decay"):
         return
-    opt = cls([p])
+    opt = cls([p], lr=0.1)
     before = copy.deepcopy(dict(opt.param_groups[0]))
     for change in (
         lambda: opt.param_groups[0].__setitem__(name, value),
         lambda: opt.param_groups[0].update({name: value}),
-        lambda: cls([{"params": [p], name: value}]),
+        lambda: cls([{"params": [p], name: value}], lr=0.1),
     ):
         with pytest.raises((TypeError, ValueError), match=rf"^{name}(\[\d\])?: (must be|needs)"):
             change()

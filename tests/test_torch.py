@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 STEPS = 12
 SHAPES = [(50, 21), (33,), ()]
-GRID = [case for case in CASES if case.torch]
+GRID = [case for case in CASES if case.in_torch]
 
 
 def start(dtype: type) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
@@ -54,7 +54,7 @@ def test_trajectory(case: Case, dtype: type, max_norm: float | None, maximize: b
     expected = torch_run(case, params, grads, max_norm, maximize)
     transforms = [] if max_norm is None else [instep.ClipByGlobalNorm(max_norm)]
     opt = case.cls(params, **case.hyper, transforms=transforms, maximize=maximize)
-    eps = float(np.finfo(dtype).eps)
+    eps = max(float(np.finfo(t).eps) for t in (dtype, case.torch_scalars))
     for t, (step, want) in enumerate(zip(grads, expected, strict=True), start=1):
         opt.step(step)
         for p, q in zip(params, want, strict=True):

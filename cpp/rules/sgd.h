@@ -18,6 +18,21 @@ struct Sgd {
   }
 };
 
+// Averaged SGD (Polyak and Juditsky 1992); eta and the average's weight follow from the step.
+template <class T, unsigned V>
+struct Asgd {
+  enum : unsigned { averaging = 1, variants = 2 };
+  static constexpr unsigned slots = 0b001;
+  T keep, eta, weight;
+
+  void operator()(T& p, T g, T& average, T&, T&) const {
+    p = p * keep - eta * g;
+    average = V & averaging ? average + weight * (p - average) : p;
+  }
+};
+
 }  // namespace
 
-#define INSTEP_SGD_RULES(X) X("sgd", Sgd)
+#define INSTEP_SGD_RULES(X) \
+  X("sgd", Sgd)             \
+  X("asgd", Asgd)

@@ -5,20 +5,34 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import functional, reference
+from ._options import StepReport
 from ._threads import active_isa, get_num_threads, set_num_threads
-from .optimizer import Optimizer, StepReport
+from .optimizer import Optimizer
 from .optimizers import *  # noqa: F403
 from .optimizers import __all__ as _optimizers
-from .transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, Scale
+from .transforms import (
+    AdaptiveClip,
+    Centralize,
+    ClipByGlobalNorm,
+    ClipByNorm,
+    ClipByRowNorm,
+    ClipByValue,
+    Scale,
+    Standardize,
+)
 
 __version__ = _version("instep")
 
 __all__ = [  # noqa: PLE0604
+    "AdaptiveClip",
+    "Centralize",
     "ClipByGlobalNorm",
     "ClipByNorm",
+    "ClipByRowNorm",
     "ClipByValue",
     "Optimizer",
     "Scale",
+    "Standardize",
     "StepReport",
     "active_isa",
     "functional",

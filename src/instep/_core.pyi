@@ -15,7 +15,7 @@ class Plan:
         params: list[np.ndarray],
         slots: list[tuple[np.ndarray | None, ...]],
         buffers: Buffers,
-        transforms: list[tuple[int, float]],
+        transforms: list[tuple[int, float, float]],
         check_finite: bool,
         zero_grads: bool,
     ) -> None: ...

@@ -191,7 +191,9 @@ class Functions:
         row = tuple(slots[name] if name in used else None for name in cls._slot_names)
         buffers = Buffers([""], [param], prefix="param").seal([row], cls._slot_names)
         transforms = [Scale(-1.0)] if maximize else []
-        plan = make_plan(self._backend, cls._rule, cls._numpy, buffers, transforms)
+        plan = make_plan(
+            self._backend, cls._rule, cls._numpy, buffers, transforms, measure=cls._measure
+        )
         plan.step([grad], [cls._row(h, t)])
 
 

@@ -7,21 +7,35 @@ from typing import Any, NamedTuple
 
 from . import _validate as validate
 
-RATE = validate.number(low=0)
-MOMENT = validate.number(low=0, below=1)
 
-CHECKS: dict[str, validate.Check] = {
-    "lr": RATE,
-    "momentum": RATE,
-    "dampening": validate.number(),
-    "weight_decay": RATE,
-    "nesterov": validate.flag,
-    "betas": validate.pair(MOMENT, MOMENT),
-    "eps": RATE,
-    "amsgrad": validate.flag,
-    "eps_mode": validate.OneOf("torch", "hat"),
+class Hyperparameter(NamedTuple):
+    """The rule for a hyperparameter's value, and what it means."""
+
+    check: validate.Check
+    meaning: str
+
+
+at_least_0 = validate.number(low=0)
+moment = validate.number(low=0, below=1)
+
+SHARED: dict[str, Hyperparameter] = {
+    "lr": Hyperparameter(at_least_0, r"Learning rate :math:`\gamma`, at least 0."),
+    "momentum": Hyperparameter(at_least_0, r"Momentum :math:`\mu`, at least 0."),
+    "weight_decay": Hyperparameter(at_least_0, r"Weight decay :math:`\lambda`, at least 0."),
+    "nesterov": Hyperparameter(validate.flag, "Nesterov's look-ahead."),
+    "betas": Hyperparameter(
+        validate.pair(moment, moment),
+        r"Decay rates :math:`\beta_1, \beta_2` of the moments, each in [0, 1).",
+    ),
+    "eps": Hyperparameter(at_least_0, r"The :math:`\epsilon` of the denominator, at least 0."),
+    "initial_accumulator_value": Hyperparameter(
+        at_least_0, "Where the accumulator starts, at least 0."
+    ),
+    "decoupled_weight_decay": Hyperparameter(
+        validate.flag, r"Decay the parameter by :math:`1 - \gamma \lambda` instead."
+    ),
 }
-"""The rules for hyperparameters that optimizers share by name; a class may add its own."""
+"""Hyperparameters that optimizers share by name; a class may add its own."""
 
 
 class Rules(NamedTuple):

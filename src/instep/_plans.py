@@ -21,6 +21,18 @@ NumpyRule = Callable[..., None]
 """``rule(p, g, slots, scalars, variant)`` updates p and the slots in place."""
 
 
+Measure = Callable[..., np.ndarray]
+"""First pass of a rule of two: ``measure(p, g, slots, scalars)`` updates slots, returns u."""
+
+
+def trust_ratio(trust: tuple[float, float, float], x: float, y: float) -> float:
+    """Return ``factor * x / (y + decay * x + eps)`` of two norms, and 1 where one of them is 0."""
+    factor, decay, eps = trust
+    if x == 0 or y == 0:
+        return 1.0
+    return factor * x / (y + decay * x + eps)
+
+
 class Row(NamedTuple):
     """All that depends on step and hyperparameters only, in double precision."""
 
@@ -28,6 +40,7 @@ class Row(NamedTuple):
     decay_kind: int = NO_DECAY
     decay: float = 0.0
     scalars: tuple[float, ...] = ()
+    trust: tuple[float, float, float] = (1.0, 0.0, 0.0)  # rules of two passes: factor, decay, eps
 
 
 class Plan(Protocol):
@@ -54,10 +67,12 @@ class ReferencePlan:
         buffers: Buffers,
         transforms: Sequence[Transform],
         *,
+        measure: Measure | None = None,
         check_finite: bool = False,
         zero_grads: bool = False,
     ) -> None:
         self._rule = rule
+        self._measure = measure
         self._buffers = buffers
         self._transforms = transforms
         self._check_finite = check_finite
@@ -94,7 +109,7 @@ class ReferencePlan:
         clipped = Clipped()
         moved = given
         for transform in self._transforms:
-            moved = transform._numpy(moved, clipped)
+            moved = transform._numpy(moved, [self._params[i] for i in present], clipped)
         if finite:
             for i, g in zip(present, moved, strict=True):
                 self._update(i, g, rows[self._row_of[i]])
@@ -113,7 +128,12 @@ class ReferencePlan:
         elif row.decay_kind == DECOUPLED_DECAY:
             p[...] = p * decay
         scalars = [p.dtype.type(s) for s in row.scalars]
-        self._rule(p, g, self._buffers.slots[i], scalars, row.variant)
+        slots = self._buffers.slots[i]
+        if self._measure is not None:
+            x = _reductions.norm([p])
+            y = _reductions.norm([self._measure(p, g, slots, scalars)])
+            scalars.append(p.dtype.type(trust_ratio(row.trust, x, y)))
+        self._rule(p, g, slots, scalars, row.variant)
 
     def rewrite(self) -> Result:
         """Apply the transforms to the arrays themselves."""
@@ -121,7 +141,7 @@ class ReferencePlan:
         with np.errstate(all="ignore"):
             moved = self._params
             for transform in self._transforms:
-                moved = transform._numpy(moved, clipped)
+                moved = transform._numpy(moved, self._params, clipped)
             for p, g in zip(self._params, moved, strict=True):
                 p[...] = g
         return True, clipped.norm, clipped.factor

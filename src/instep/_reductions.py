@@ -19,6 +19,11 @@ UNDERFLOW = 2.0**-960
 Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
+def maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the larger of the two, NaN where either is: cpp/scalar_math.h, zeros included."""
+    return np.where((a >= b) | np.isnan(a), a, b)
+
+
 def _tree(values: np.ndarray, combine: Combine) -> np.ndarray:
     """Reduce doubles, in logical order, to one number for each block."""
     blocks = -(-values.size // BLOCK)
@@ -39,10 +44,15 @@ def sum_squares(a: np.ndarray, scale: float = 1.0) -> float:
     values = a.ravel().astype(np.float64)
     if scale != 1.0:
         values *= scale
-    total = 0.0
-    for block in _tree(values * values, np.add).tolist():
-        total += block
-    return total
+    return total(values * values)
+
+
+def total(a: np.ndarray) -> float:
+    """Return the sum of the elements."""
+    result = 0.0
+    for block in _tree(a.ravel().astype(np.float64), np.add).tolist():
+        result += block
+    return result
 
 
 def max_abs(a: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, TypedDict
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
@@ -14,48 +14,11 @@ from . import _plans as plans
 from . import _validate as validate
 from . import transforms as tf
 from ._buffers import Buffers
-from ._groups import CHECKS, ParamGroup, Rules
-from ._state import aligned_zeros, read_state, write_state
+from ._docs import completed
+from ._groups import SHARED, Hyperparameter, ParamGroup, Rules
+from ._options import OPTIONS, Options, Params, Schedulable, StepReport
+from ._state import State, aligned_zeros, read_state, write_state
 from ._structure import Groups
-
-Params = np.ndarray | Sequence[Any] | Mapping[str, Any]
-Schedulable = float | Callable[[int], float]
-SchedulablePair = tuple[float, float] | Callable[[int], tuple[float, float]]
-
-
-class Options(TypedDict, total=False):
-    """The keyword arguments that all optimizers share; see :class:`Optimizer`."""
-
-    transforms: Sequence[tf.Transform]
-    maximize: bool
-    nonfinite: Literal["propagate", "skip", "raise"]
-    zero_grads: bool
-    backend: Literal["native", "reference"]
-
-
-OPTIONS: dict[str, tuple[validate.Check, Any]] = {
-    "transforms": (tf.check, ()),
-    "maximize": (validate.flag, False),
-    "nonfinite": (validate.OneOf("propagate", "skip", "raise"), "propagate"),
-    "zero_grads": (validate.flag, False),
-    "backend": (validate.OneOf("native", "reference"), "native"),
-}
-"""The rule and the default of each."""
-
-
-class StepReport(NamedTuple):
-    """What a step did."""
-
-    step: int
-    """How many steps have been taken, this one included unless it was skipped."""
-    lr: float
-    """The learning rate used (of the first group)."""
-    grad_norm: float | None
-    """The norm of all gradients before ``ClipByGlobalNorm``; None without that transform."""
-    clip_factor: float | None
-    """What ``ClipByGlobalNorm`` multiplied the gradients by; None without that transform."""
-    skipped: bool
-    """Whether a gradient was not finite and nothing was changed (``nonfinite="skip"``)."""
 
 
 class Optimizer(ABC):
@@ -83,9 +46,14 @@ class Optimizer(ABC):
 
     _rule: ClassVar[str]
     _numpy: ClassVar[Callable[..., None]]
+    _measure: ClassVar[plans.Measure | None] = None
     _slot_names: ClassVar[tuple[str, ...]] = ()
-    _decoupled: ClassVar[bool] = False
-    _checks: ClassVar[dict[str, validate.Check]] = {}
+    _decay: ClassVar[Literal["l2", "decoupled", "rule"]] = "l2"
+    _own: ClassVar[dict[str, Hyperparameter]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Complete the docstring."""
+        cls.__doc__ = completed(cls, SHARED | cls._own)
 
     def __init__(self, params: Params, hyper: dict[str, Any], options: Options) -> None:
         chosen = self._chosen(options)
@@ -98,8 +66,7 @@ class Optimizer(ABC):
         owners = [g for g, n in enumerate(self._structure.sizes) for _ in range(n)]
         self._owners = owners
         self._state = [
-            {name: aligned_zeros(p) for name in self._groups[g].slots}
-            for p, g in zip(leaves, owners, strict=True)
+            self._allocated(p, self._groups[g]) for p, g in zip(leaves, owners, strict=True)
         ]
         slots = [tuple(s.get(name) for name in self._slot_names) for s in self._state]
         self._plan = plans.make_plan(
@@ -108,6 +75,7 @@ class Optimizer(ABC):
             type(self)._numpy,
             self._buffers.seal(slots, self._slot_names),
             [*chosen["transforms"], *([tf.Scale(-1.0)] if chosen["maximize"] else [])],
+            measure=type(self)._measure,
             check_finite=self._nonfinite != "propagate",
             zero_grads=chosen["zero_grads"],
         )
@@ -126,23 +94,38 @@ class Optimizer(ABC):
         del h
         return cls._slot_names
 
+    @staticmethod
+    def _trust(h: dict[str, Any]) -> tuple[float, float, float]:
+        """Return factor, decay and eps of the ratio of norms (rules of two passes only)."""
+        del h
+        return 1.0, 0.0, 0.0
+
+    @staticmethod
+    def _start(h: dict[str, Any]) -> dict[str, float]:
+        """Return the first values of slots that do not start at 0."""
+        del h
+        return {}
+
     @classmethod
     def _check_together(cls, h: dict[str, Any]) -> None:
         """Refuse hyperparameters that contradict one another."""
 
     @classmethod
     def _rules(cls, names: Iterable[str]) -> Rules:
-        checks = {**CHECKS, **cls._checks}
-        return Rules({n: checks[n] for n in names}, cls._check_together, cls._used_slots)
+        table = SHARED | cls._own
+        checks = {name: table[name].check for name in names}
+        return Rules(checks, cls._check_together, cls._used_slots)
 
     @classmethod
     def _row(cls, h: dict[str, Any], t: int) -> plans.Row:
         """Return all that the rule needs to know for a parameter's step ``t``."""
         variant, scalars = cls._scalars(h, t)
         decay = h.get("weight_decay", 0.0)
+        if cls._decay == "rule":
+            return plans.Row(variant, plans.NO_DECAY, 0.0, scalars, cls._trust(h))
         if decay == 0:
             return plans.Row(variant, plans.NO_DECAY, 0.0, scalars)
-        if cls._decoupled:
+        if cls._decay == "decoupled" or h.get("decoupled_weight_decay", False):
             return plans.Row(variant, plans.DECOUPLED_DECAY, 1 - h["lr"] * decay, scalars)
         return plans.Row(variant, plans.L2_DECAY, decay, scalars)
 
@@ -154,6 +137,13 @@ class Optimizer(ABC):
                 raise TypeError(f"{name}: {type(self).__name__} has no such argument")
         given = {name: options.get(name, default) for name, (_, default) in OPTIONS.items()}
         return {name: OPTIONS[name][0](name, value) for name, value in given.items()}
+
+    def _allocated(self, param: np.ndarray, group: ParamGroup) -> State:
+        slots = {name: aligned_zeros(param) for name in group.slots}
+        if type(self)._start is not Optimizer._start:
+            for name, value in self._start(group.at(0)).items():
+                slots[name][...] = value
+        return slots
 
     @classmethod
     def _grouped(cls, params: Any, hyper: dict[str, Any]) -> tuple[list[ParamGroup], Groups]:
@@ -206,9 +196,9 @@ class Optimizer(ABC):
 
     @lr.setter
     def lr(self, value: Schedulable) -> None:
-        CHECKS["lr"]("lr", value) if not callable(value) else None
-        for group in self._groups:
-            group["lr"] = value
+        merged = [group.merged({"lr": value}) for group in self._groups]
+        for group, values in zip(self._groups, merged, strict=True):
+            group.replace(values)
 
     # The step.
 

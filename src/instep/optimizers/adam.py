@@ -8,7 +8,11 @@ from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 
-from ..optimizer import Optimizer, Options, Params, Schedulable, SchedulablePair
+from .. import _validate as validate
+from .._groups import Hyperparameter
+from .._options import Options, Params, Schedulable, SchedulablePair
+from .._reductions import maximum
+from ..optimizer import Optimizer
 
 AMSGRAD = 1
 
@@ -22,7 +26,7 @@ def adam(
     m[...] = beta1 * m + one_minus_beta1 * g
     v[...] = beta2 * v + one_minus_beta2 * g * g
     if variant & AMSGRAD:
-        v_max[...] = np.where((v_max >= v) | np.isnan(v_max), v_max, v)
+        v_max[...] = maximum(v_max, v)
         v = v_max
     p[...] = p - step_size * m / (np.sqrt(v) * root + eps)
 
@@ -44,31 +48,7 @@ class Adam(Optimizer):
         p \leftarrow p - \gamma \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \cdot
             \frac{m}{\sqrt{v} + \epsilon}
 
-    Parameters
-    ----------
-    params : ndarray, list, tuple, dict or list of groups
-        Arrays of float32 or float64, updated in place.
-    lr : float
-        Learning rate :math:`\gamma`, at least 0.
-    betas : pair of float
-        Decay rates :math:`\beta_1, \beta_2` of the moments, each in [0, 1).
-    eps : float
-        Added to the denominator, at least 0.
-    weight_decay : float
-        L2 decay :math:`\lambda`, at least 0.
-    amsgrad : bool
-        Divide by the largest ``v`` so far.
-    eps_mode : "torch" or "hat"
-        Where eps is added.
-    **options
-        See :class:`instep.Optimizer`.
-
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v), ``max_exp_avg_sq`` (with amsgrad).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument breaks its rule; the message names both.
 
     References
     ----------
@@ -88,6 +68,12 @@ class Adam(Optimizer):
     _rule: ClassVar[str] = "adam"
     _numpy = staticmethod(adam)
     _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    _own: ClassVar[dict[str, Hyperparameter]] = {
+        "amsgrad": Hyperparameter(validate.flag, "Divide by the largest v so far."),
+        "eps_mode": Hyperparameter(
+            validate.OneOf("torch", "hat"), "Where eps is added, see above."
+        ),
+    }
 
     def __init__(
         self,
@@ -126,11 +112,6 @@ class AdamW(Adam):
 
     The rest is :class:`Adam` without the decay in the gradient; parameters, state and errors too.
 
-    Parameters
-    ----------
-    weight_decay : float
-        Decoupled decay :math:`\lambda`, at least 0.
-
     References
     ----------
     Loshchilov, Hutter, "Decoupled weight decay regularization", 2019.
@@ -145,7 +126,7 @@ class AdamW(Adam):
     array([ 0.85, -1.8 ])
     """
 
-    _decoupled: ClassVar[bool] = True
+    _decay = "decoupled"
 
     def __init__(
         self,

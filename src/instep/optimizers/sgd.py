@@ -7,9 +7,13 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from ..optimizer import Optimizer, Options, Params, Schedulable
+from .. import _validate as validate
+from .._groups import Hyperparameter, at_least_0
+from .._options import Options, Params, Schedulable
+from ..optimizer import Optimizer
 
 MOMENTUM, NESTEROV, FIRST = 1, 2, 4
+AVERAGING = 1
 
 
 def sgd(p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int) -> None:
@@ -31,31 +35,10 @@ class SGD(Optimizer):
         g &\leftarrow g + \mu b_t \text{ if nesterov, else } b_t \\
         p &\leftarrow p - \gamma g
 
-    Without momentum there is no state. The learning rate stays outside the buffer, as in torch.
-
-    Parameters
-    ----------
-    params : ndarray, list, tuple, dict or list of groups
-        Arrays of float32 or float64, updated in place.
-    lr : float
-        Learning rate :math:`\gamma`, at least 0.
-    momentum : float
-        Momentum :math:`\mu`, at least 0.
-    dampening : float
-        Dampening :math:`\tau` of the momentum; not applied to a parameter's first gradient.
-    weight_decay : float
-        L2 decay :math:`\lambda`, at least 0.
-    nesterov : bool
-        Nesterov momentum; needs momentum and no dampening.
-    **options
-        See :class:`instep.Optimizer`.
+    Without momentum there is no state; Nesterov needs momentum and no dampening. The learning
+    rate stays outside the buffer, as in torch.
 
     State: ``momentum_buffer`` (with momentum).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument breaks its rule; the message names both.
 
     References
     ----------
@@ -76,6 +59,9 @@ class SGD(Optimizer):
     _rule: ClassVar[str] = "sgd"
     _numpy = staticmethod(sgd)
     _slot_names: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+    _own: ClassVar[dict[str, Hyperparameter]] = {
+        "dampening": Hyperparameter(validate.number(), r"Dampening :math:`\tau` of the momentum."),
+    }
 
     def __init__(
         self,
@@ -109,3 +95,69 @@ class SGD(Optimizer):
             return 0, (h["lr"], 0.0, 1.0)
         variant = MOMENTUM + NESTEROV * h["nesterov"] + FIRST * (t == 1)
         return variant, (h["lr"], h["momentum"], 1 - h["dampening"])
+
+
+def asgd(
+    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
+) -> None:
+    """Update one parameter; the oracle of cpp/rules/sgd.h."""
+    (average,) = slots
+    keep, eta, weight = s
+    p[...] = p * keep - eta * g
+    average[...] = average + weight * (p - average) if variant & AVERAGING else p
+
+
+class ASGD(Optimizer):
+    r"""Averaged stochastic gradient descent.
+
+    .. math::
+        g &\leftarrow g + \lambda p \\
+        \eta_t &= \gamma / (1 + \Lambda \gamma (t - 1))^\alpha, \quad
+            \mu_t = 1 / \max(1, t - 1 - t_0) \\
+        p &\leftarrow p (1 - \Lambda \eta_t) - \eta_t g \\
+        a &\leftarrow p \text{ if } \mu_t = 1, \text{ else } a + \mu_t (p - a)
+
+    State: ``ax`` (a, the average).
+
+    References
+    ----------
+    Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
+
+    Examples
+    --------
+    >>> import numpy as np, instep
+    >>> w = np.array([1.0, -2.0])
+    >>> opt = instep.ASGD([w], lr=0.1, t0=0)
+    >>> for _ in range(3):
+    ...     report = opt.step([2 * w])  # the gradient of sum(w ** 2)
+    >>> w.round(4), opt.state[0]["ax"].round(4)
+    (array([ 0.512, -1.024]), array([ 0.576, -1.152]))
+    """
+
+    _rule: ClassVar[str] = "asgd"
+    _numpy = staticmethod(asgd)
+    _slot_names: ClassVar[tuple[str, ...]] = ("ax",)
+    _own: ClassVar[dict[str, Hyperparameter]] = {
+        "lambd": Hyperparameter(at_least_0, r"Decay :math:`\Lambda`, at least 0."),
+        "alpha": Hyperparameter(at_least_0, r"Power :math:`\alpha` of the rate, at least 0."),
+        "t0": Hyperparameter(at_least_0, "The step :math:`t_0` at which averaging starts."),
+    }
+
+    def __init__(
+        self,
+        params: Params,
+        lr: Schedulable = 1e-2,
+        lambd: Schedulable = 1e-4,
+        alpha: Schedulable = 0.75,
+        t0: Schedulable = 1e6,
+        weight_decay: Schedulable = 0.0,
+        **options: Unpack[Options],
+    ) -> None:
+        hyper = {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay}
+        super().__init__(params, hyper, options)
+
+    @staticmethod
+    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+        eta = h["lr"] / (1 + h["lambd"] * h["lr"] * (t - 1)) ** h["alpha"]
+        weight = 1 / max(1.0, t - 1 - h["t0"])
+        return AVERAGING * (weight != 1), (1 - h["lambd"] * eta, eta, weight)

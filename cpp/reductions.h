@@ -1,0 +1,83 @@
+// Norms, means and finiteness of tensors, of their rows, or of all tensors together, over the fixed
+// tree of reduce.h; and the division of a pass among threads.
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "dispatch.h"
+#include "parallel.h"
+
+namespace instep {
+
+using Numbers = std::vector<double>;
+using Tensors = std::vector<Tensor>;
+
+// What a number belongs to. `all` and `tensor` have one for each tensor, `row` one for each row of
+// every tensor.
+enum class Unit { all, tensor, row };
+
+inline int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; }
+
+// Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every active
+// tensor, in as many parts of equal cost as there are threads. Pieces begin at multiples of kBlock.
+template <class Size, class F>
+void for_each_piece(const Tensors& tensors, Size size, F f) {
+  constexpr int64_t kTensorCost = 64;  // of a tensor however small, in elements
+  int64_t elements = 0, cost = 0;
+  for (const Tensor& t : tensors) {
+    if (!t.active || t.size == 0) continue;
+    elements += t.size;
+    cost += size(t) + kTensorCost;
+  }
+  const int parts = threads_for(elements);
+  if (parts == 1) {
+    for (const Tensor& t : tensors) {
+      if (t.active && t.size > 0) f(t, 0, size(t));
+    }
+    return;
+  }
+  const auto border = [](int64_t offset, int64_t n) {
+    return offset <= 0 ? 0 : std::min(n, block_count(offset) * kBlock);
+  };
+  parallel_for(parts, [&](int part) {
+    const int64_t low = cost / parts * part;
+    const int64_t high = part + 1 == parts ? cost : cost / parts * (part + 1);
+    int64_t start = 0;
+    for (const Tensor& t : tensors) {
+      if (!t.active || t.size == 0) continue;
+      const int64_t n = size(t), begin = border(low - start, n), end = border(high - start, n);
+      if (begin < end) f(t, begin, end);
+      start += n + kTensorCost;
+    }
+  });
+}
+
+class Reducer {
+ public:
+  void prepare(const Tensors& tensors, bool rows, bool two_passes);
+
+  Numbers sums(const Work& work, const Tensors& tensors, Source source, Reduction kind, Unit unit,
+               const Numbers& scales = {});
+
+  // The norm that belongs to each tensor or row. `sums` may hold the sums of squares already.
+  Numbers norms(const Work& work, const Tensors& tensors, Source source, Unit unit,
+                Numbers sums = {});
+
+  // From sums of squares of the gradients; an infinite sum of finite float64 takes a second look.
+  bool finite(const Work& work, const Tensors& tensors, const Numbers& sums);
+
+  // The first pass of a rule of two: sums of squares of the parameters and of what is measured.
+  std::pair<Numbers, Numbers> advance(const Work& work, const Tensors& tensors);
+
+ private:
+  Numbers rescued(const Work& work, const Tensors& tensors, Source source, Unit unit,
+                  const Numbers& totals);
+  Numbers combined(const Tensors& tensors, const Numbers& partials, Unit unit, bool maximum) const;
+
+  std::vector<int64_t> first_;      // of each tensor in the partial numbers: blocks of tensors
+  std::vector<int64_t> row_first_;  // the same for blocks of rows
+  int64_t row_count_ = 0;
+  Numbers partials_, measured_;
+};
+
+}  // namespace instep

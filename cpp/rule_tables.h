@@ -1,0 +1,157 @@
+// Every rule as functions on contiguous elements, in tables by rule, variant and decay.
+#pragma once
+#include "kernels.h"
+#include "rules/all.h"
+
+namespace {
+
+using namespace instep;
+
+// Updates n elements; scalars end with the decay.
+template <class T>
+using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars);
+
+// The first pass of a rule of two: advances the slots if asked to, and writes what is measured.
+template <class T>
+using Measure = void (*)(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
+                         bool advance, T* out);
+
+template <class Rule>
+constexpr int scalar_count(int element_size) {
+  return __is_empty(Rule) ? 0 : int(sizeof(Rule)) / element_size;
+}
+
+template <class Rule>
+constexpr auto is_two_passes(int) -> decltype(Rule::two_passes) {
+  return Rule::two_passes;
+}
+template <class Rule>
+constexpr bool is_two_passes(long) {
+  return false;
+}
+
+// The slots of one element in locals: the rule works on these, and one store follows.
+template <unsigned used, class T>
+struct Slots {
+  T a{}, b{}, c{};
+
+  Slots(T* const* slot, int64_t i) {
+    if constexpr ((used & 1) != 0) a = slot[0][i];
+    if constexpr ((used & 2) != 0) b = slot[1][i];
+    if constexpr ((used & 4) != 0) c = slot[2][i];
+  }
+  void store(T* const* slot, int64_t i) const {
+    if constexpr ((used & 1) != 0) slot[0][i] = a;
+    if constexpr ((used & 2) != 0) slot[1][i] = b;
+    if constexpr ((used & 4) != 0) slot[2][i] = c;
+  }
+};
+
+template <class Rule, class T>
+Rule rule_of(const T* scalars) {
+  Rule rule;
+  __builtin_memcpy(&rule, scalars, sizeof rule);
+  return rule;
+}
+
+template <class Rule, Decay D, class T>
+void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars) {
+  const Rule rule = rule_of<Rule>(scalars);
+  const T decay = scalars[kMaxScalars];
+  T* const local[] = {slot[0], slot[1], slot[2]};
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    T param = p[i], grad = g[i];
+    Slots<Rule::slots, T> s(local, i);
+    if constexpr (D == Decay::l2) grad = grad + decay * param;
+    if constexpr (D == Decay::decoupled) param = param * decay;
+    rule(param, grad, s.a, s.b, s.c);
+    s.store(local, i);
+    p[i] = param;
+  }
+}
+
+template <class Rule, class T>
+void measure(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, bool advance,
+             T* out) {
+  const Rule rule = rule_of<Rule>(scalars);
+  T* const local[] = {slot[0], slot[1], slot[2]};
+  if (advance) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+      Slots<Rule::slots, T> s(local, i);
+      rule.advance(p[i], g[i], s.a, s.b, s.c);
+      s.store(local, i);
+    }
+  }
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const Slots<Rule::slots, T> s(local, i);
+    out[i] = rule.measured(p[i], g[i], s.a, s.b, s.c);
+  }
+}
+
+// The functions of one rule, index variant * kDecays + decay.
+template <template <class, unsigned> class R>
+struct Compiled {
+  static constexpr unsigned variants = R<float, 0>::variants;
+  static constexpr unsigned codes = variants * kDecays;
+  static constexpr bool two_passes = is_two_passes<R<float, 0>>(0);
+  static constexpr int scalars = scalar_count<R<float, 0>>(sizeof(float)) - two_passes;
+  static_assert(scalars + two_passes <= kMaxScalars);
+  Run<float> run_f32[codes];
+  Run<double> run_f64[codes];
+  Measure<float> measure_f32[variants];
+  Measure<double> measure_f64[variants];
+  uint32_t slots[variants];
+
+  constexpr Compiled() : run_f32(), run_f64(), measure_f32(), measure_f64(), slots() { fill<0>(); }
+
+  template <unsigned C>
+  constexpr void fill() {
+    if constexpr (C < codes) {
+      constexpr unsigned variant = C / kDecays;
+      using F32 = R<float, variant>;
+      using F64 = R<double, variant>;
+      run_f32[C] = &run<F32, Decay(C % kDecays), float>;
+      run_f64[C] = &run<F64, Decay(C % kDecays), double>;
+      if constexpr (two_passes) {
+        measure_f32[variant] = &measure<F32, float>;
+        measure_f64[variant] = &measure<F64, double>;
+      }
+      slots[variant] = F32::slots;
+      fill<C + 1>();
+    }
+  }
+};
+
+template <template <class, unsigned> class R>
+constexpr Compiled<R> compiled;
+
+struct Entry {
+  const Run<float>* run_f32;
+  const Run<double>* run_f64;
+  const Measure<float>* measure_f32;
+  const Measure<double>* measure_f64;
+
+  Run<float> run(int code, float) const { return run_f32[code]; }
+  Run<double> run(int code, double) const { return run_f64[code]; }
+  Measure<float> measure(int variant, float) const { return measure_f32[variant]; }
+  Measure<double> measure(int variant, double) const { return measure_f64[variant]; }
+};
+
+constexpr Entry kEntries[] = {
+#define INSTEP_ENTRY(name, R) \
+  {compiled<R>.run_f32, compiled<R>.run_f64, compiled<R>.measure_f32, compiled<R>.measure_f64},
+    INSTEP_RULES(INSTEP_ENTRY)
+#undef INSTEP_ENTRY
+};
+
+constexpr RuleInfo kInfos[] = {
+#define INSTEP_INFO(name, R) \
+  {name, Compiled<R>::variants, Compiled<R>::scalars, Compiled<R>::two_passes, compiled<R>.slots},
+    INSTEP_RULES(INSTEP_INFO)
+#undef INSTEP_INFO
+};
+
+}  // namespace

@@ -1,0 +1,60 @@
+#pragma once
+#include "../scalar_math.h"
+
+namespace {
+
+// Adagrad (Duchi, Hazan, Singer 2011); the decay of the rate is in step_size.
+template <class T, unsigned V>
+struct Adagrad {
+  enum : unsigned { variants = 1 };
+  static constexpr unsigned slots = 0b001;
+  T step_size, eps;
+
+  void operator()(T& p, T g, T& sum, T&, T&) const {
+    sum = sum + g * g;
+    p = p - step_size * g / (square_root(sum) + eps);
+  }
+};
+
+// Adadelta (Zeiler 2012).
+template <class T, unsigned V>
+struct Adadelta {
+  enum : unsigned { variants = 1 };
+  static constexpr unsigned slots = 0b011;
+  T lr, rho, one_minus_rho, eps;
+
+  void operator()(T& p, T g, T& s, T& acc_delta, T&) const {
+    s = rho * s + one_minus_rho * g * g;
+    const T delta = square_root(acc_delta + eps) / square_root(s + eps) * g;
+    acc_delta = rho * acc_delta + one_minus_rho * delta * delta;
+    p = p - lr * delta;
+  }
+};
+
+// RMSprop (Tieleman and Hinton 2012); centered: Graves 2013. Rounding can make the variance
+// negative, where torch gives NaN: it is taken as 0.
+template <class T, unsigned V>
+struct RmsProp {
+  enum : unsigned { momentum = 1, centered = 2, variants = 4 };
+  static constexpr unsigned slots = 0b001 | (V & momentum ? 0b010 : 0) | (V & centered ? 0b100 : 0);
+  T lr, alpha, one_minus_alpha, eps, mu;
+
+  void operator()(T& p, T g, T& s, T& buf, T& g_avg) const {
+    s = alpha * s + one_minus_alpha * g * g;
+    T variance = s;
+    if constexpr ((V & centered) != 0) {
+      g_avg = alpha * g_avg + one_minus_alpha * g;
+      variance = maximum(s - g_avg * g_avg, T(0));
+    }
+    T step = g / (square_root(variance) + eps);
+    if constexpr ((V & momentum) != 0) step = buf = mu * buf + step;
+    p = p - lr * step;
+  }
+};
+
+}  // namespace
+
+#define INSTEP_ADAPTIVE_RULES(X) \
+  X("adagrad", Adagrad)          \
+  X("adadelta", Adadelta)        \
+  X("rmsprop", RmsProp)

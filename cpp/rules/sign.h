@@ -1,0 +1,40 @@
+#pragma once
+#include "../scalar_math.h"
+
+namespace {
+
+// Lion (Chen et al. 2023).
+template <class T, unsigned V>
+struct Lion {
+  enum : unsigned { variants = 1 };
+  static constexpr unsigned slots = 0b001;
+  T lr, beta1, one_minus_beta1, beta2, one_minus_beta2;
+
+  void operator()(T& p, T g, T& m, T&, T&) const {
+    p = p - lr * sign(beta1 * m + one_minus_beta1 * g);
+    m = beta2 * m + one_minus_beta2 * g;
+  }
+};
+
+// Rprop (Riedmiller and Braun 1993), as torch: where the sign flips, the step is left out.
+template <class T, unsigned V>
+struct Rprop {
+  enum : unsigned { variants = 1 };
+  static constexpr unsigned slots = 0b011;
+  T eta_minus, eta_plus, step_min, step_max;
+
+  void operator()(T& p, T g, T& prev, T& step_size, T&) const {
+    const T turn = sign(g * prev);
+    const T scale = select(turn > 0, eta_plus, select(turn < 0, eta_minus, turn + T(1)));
+    const T scaled = step_size * scale;
+    step_size = select(scaled < step_min, step_min, select(scaled > step_max, step_max, scaled));
+    prev = select(turn < 0, T(0), g);
+    p = p - sign(prev) * step_size;
+  }
+};
+
+}  // namespace
+
+#define INSTEP_SIGN_RULES(X) \
+  X("lion", Lion)            \
+  X("rprop", Rprop)
