@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version as _version
 
-from . import functional, reference
+from . import functional, reference, schedules
 from ._options import StepReport
 from ._threads import active_isa, get_num_threads, set_num_threads
 from .optimizer import Optimizer
@@ -38,6 +38,7 @@ __all__ = [  # noqa: PLE0604
     "functional",
     "get_num_threads",
     "reference",
+    "schedules",
     "set_num_threads",
     *_optimizers,
 ]
