@@ -161,6 +161,7 @@ def test_interleaved_views_are_welcome(backend: Any) -> None:
     assert (memory == [0, 0, 1, 0, 0, 1]).all()
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # NumPy 2.5
 @BACKENDS
 def test_array_changed_behind_our_back(backend: Any) -> None:
     p, q = np.ones(8, np.float32), np.ones(2, np.float32)
