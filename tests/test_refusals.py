@@ -366,6 +366,7 @@ def test_step_functions(module: Any) -> None:
     refuse(r"^step: must be an integer >= 1; got float 1.0", p, g, m, v, step=1.0)
     refuse(r"^max_exp_avg_sq: must be an array", p, g, m, v, step=1, amsgrad=True)
     refuse(r"^lr: must be a finite", p, g, m, v, step=1, lr=-1)
+    refuse(r"^max_exp_avg_sq: must be an array .*by name.*; got float 0.1", p, g, m, v, 0.1, step=1)
     refuse(r"^exp_avg: shape must be", p, g, np.ones(4), v, step=1)
     refuse(r"^exp_avg: dtype must be", p, g, np.ones(3, np.float32), v, step=1)
     refuse(r"^exp_avg_sq: must not overlap; is exp_avg", p, g, m, m, step=1)

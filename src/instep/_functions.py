@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import _validate as validate
 from ._buffers import Buffers
 from ._groups import ParamGroup
@@ -188,6 +190,10 @@ class Functions:
         for name in used:
             if slots[name] is None:
                 raise TypeError(f"{name}: must be an array, which these hyperparameters need")
+        for name, slot in slots.items():
+            if slot is not None and not isinstance(slot, np.ndarray):
+                got = validate.shown(slot)
+                raise TypeError(f"{name}: must be an array (hyperparameters go by name); got {got}")
         row = tuple(slots[name] if name in used else None for name in cls._slot_names)
         buffers = Buffers([""], [param], prefix="param").seal([row], cls._slot_names)
         transforms = [Scale(-1.0)] if maximize else []
