@@ -1,8 +1,6 @@
 #include "plan.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <numeric>
 #include <stdexcept>
 
 namespace instep {
@@ -10,44 +8,6 @@ namespace {
 
 // A pass over fewer elements is over before another thread could use the interpreter.
 constexpr int64_t kReleaseElements = 8192;
-
-const py::dtype& dtype_f32() {
-  static const py::dtype* d = new py::dtype(py::dtype::of<float>());
-  return *d;
-}
-const py::dtype& dtype_f64() {
-  static const py::dtype* d = new py::dtype(py::dtype::of<double>());
-  return *d;
-}
-
-std::vector<py::ssize_t> shape_of(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
-
-char* data_of(const py::array& a) { return static_cast<char*>(const_cast<void*>(a.data())); }
-
-bool same_shape(const py::array& a, const std::vector<py::ssize_t>& shape) {
-  return a.ndim() == static_cast<py::ssize_t>(shape.size()) &&
-         std::equal(shape.begin(), shape.end(), a.shape());
-}
-
-std::vector<int> logical_axes(const py::array& a) {
-  std::vector<int> axes(a.ndim());
-  std::iota(axes.begin(), axes.end(), 0);
-  return axes;
-}
-
-// The axes by falling stride if that walks the array's memory without a gap; else logical order.
-std::vector<int> memory_axes(const py::array& a) {
-  std::vector<int> axes = logical_axes(a);
-  std::stable_sort(axes.begin(), axes.end(),
-                   [&a](int x, int y) { return a.strides(x) > a.strides(y); });
-  py::ssize_t dense = a.itemsize();
-  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
-    if (a.shape(*axis) == 1) continue;
-    if (a.strides(*axis) != dense) return logical_axes(a);
-    dense *= a.shape(*axis);
-  }
-  return axes;
-}
 
 py::tuple as_tuple(const Outcome& outcome) {
   if (!outcome.clipped_globally) return py::make_tuple(outcome.finite, py::none(), py::none());
@@ -74,9 +34,7 @@ Plan::Plan(const std::string& rule, const py::list& params, const py::list& slot
   for (size_t i = 0; i < params.size(); ++i) {
     add_tensor(held_[i].array, slots[i].cast<py::tuple>());
   }
-  std::sort(owned_.begin(), owned_.end());
-  const char* reach = nullptr;
-  for (const Extent& extent : owned_) reach_.push_back(reach = std::max(reach, extent.high));
+  owned_.sort();
   counts_.resize(params.size());
   pipeline_.prepare();
 }
@@ -87,16 +45,7 @@ void Plan::hold(const py::array& array) {
     throw py::type_error("instep._core.Plan takes float32 and float64 arrays only");
   }
   held_.push_back({array, data_of(array), shape_of(array), array.writeable()});
-  if (array.size() > 0) owned_.push_back(extent_of(array));
-}
-
-Plan::Extent Plan::extent_of(const py::array& array) {
-  const char *low = data_of(array), *high = low + array.itemsize();
-  for (py::ssize_t d = 0; d < array.ndim(); ++d) {
-    const py::ssize_t reach = (array.shape(d) - 1) * array.strides(d);
-    (reach < 0 ? low : high) += reach;
-  }
-  return {low, high};
+  owned_.add(array);
 }
 
 void Plan::add_tensor(py::array param, const py::tuple& slots) {
@@ -110,7 +59,7 @@ void Plan::add_tensor(py::array param, const py::tuple& slots) {
   tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
   tensor.dtype = param.dtype().is(dtype_f32()) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
-  tensor.param = stream(param, axes_.back(), storage(param));
+  tensor.param = stream_of(param, axes_.back(), storage(param));
   for (size_t k = 0; k < slots.size(); ++k) {
     if (slots[k].is_none()) continue;
     const py::array slot = py::reinterpret_borrow<py::array>(slots[k]);
@@ -118,40 +67,15 @@ void Plan::add_tensor(py::array param, const py::tuple& slots) {
     if (!same_shape(slot, shape_of(param)) || !slot.dtype().is(param.dtype())) {
       throw py::type_error("instep._core.Plan: a slot differs from its parameter");
     }
-    tensor.slot[k] = stream(slot, axes_.back(), storage(slot));
+    tensor.slot[k] = stream_of(slot, axes_.back(), storage(slot));
   }
   grad_storage_.push_back(storage_.emplace_back(4 * param.ndim()).data());
   pipeline_.tensors.push_back(tensor);
 }
 
-// The array walked along `axes`, axes that follow one another in memory being made one.
-Stream Plan::stream(const py::array& array, const std::vector<int>& axes, int64_t* storage) const {
-  int64_t* shape = storage;
-  int64_t* strides = storage + array.ndim();
-  int32_t ndim = 0;
-  for (int axis : axes) {
-    const int64_t n = array.shape(axis), stride = array.strides(axis);
-    if (n == 1) continue;
-    if (ndim > 0 && strides[ndim - 1] == n * stride) {
-      shape[ndim - 1] *= n;
-      strides[ndim - 1] = stride;
-    } else {
-      shape[ndim] = n;
-      strides[ndim++] = stride;
-    }
-  }
-  if (ndim == 1 && strides[0] == array.itemsize()) ndim = 0;
-  return {data_of(array), shape, strides, ndim};
-}
-
 bool Plan::unchanged(const Held& held) const {
   return data_of(held.array) == held.data && same_shape(held.array, held.shape) &&
          (held.array.writeable() || !held.writeable);
-}
-
-bool Plan::touches_owned(const Extent& extent) const {
-  const auto above = std::lower_bound(owned_.begin(), owned_.end(), Extent{extent.high, nullptr});
-  return above != owned_.begin() && reach_[above - owned_.begin() - 1] > extent.low;
 }
 
 // Cheap tests that hold for what is usual; the others are for Python to judge.
@@ -164,7 +88,7 @@ bool Plan::plainly_right(size_t i, const py::array& grad) const {
       !(grad.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) {
     return false;
   }
-  return grad.size() == 0 || !touches_owned(extent_of(grad));
+  return grad.size() == 0 || !owned_.touched_by(extent_of(grad));
 }
 
 void Plan::set_gradient(size_t i, py::handle handle) {
@@ -179,10 +103,10 @@ void Plan::set_gradient(size_t i, py::handle handle) {
 void Plan::use_gradient(size_t i, const py::array& grad) {
   Tensor& tensor = pipeline_.tensors[i];
   int64_t* storage = grad_storage_[i];
-  tensor.grad = stream(grad, axes_[i], storage);
+  tensor.grad = stream_of(grad, axes_[i], storage);
   tensor.grad_logical = tensor.grad;
   if (grad.ndim() > 1 && !std::is_sorted(axes_[i].begin(), axes_[i].end())) {
-    tensor.grad_logical = stream(grad, logical_axes(grad), storage + 2 * grad.ndim());
+    tensor.grad_logical = stream_of(grad, logical_axes(grad), storage + 2 * grad.ndim());
   }
 }
 

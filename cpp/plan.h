@@ -1,18 +1,15 @@
 // NumPy arrays as tensors of a pipeline: which memory they use, in which order it is walked, and
 // whether what a step is handed still fits.
 #pragma once
-#include <pybind11/numpy.h>
-
 #include <deque>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "arrays.h"
 #include "pipeline.h"
 
 namespace instep {
-
-namespace py = pybind11;
 
 class Plan {
  public:
@@ -53,13 +50,7 @@ class Plan {
     std::vector<py::ssize_t> shape;
     bool writeable;
   };
-  struct Extent {
-    const char* low;
-    const char* high;
-    bool operator<(const Extent& other) const { return low < other.low; }
-  };
 
-  static Extent extent_of(const py::array& array);
   void add_tensor(py::array param, const py::tuple& slots);
   void hold(const py::array& array);
   bool unchanged(const Held& held) const;
@@ -69,8 +60,6 @@ class Plan {
   void use_gradient(size_t i, const py::array& grad);
   void use_params_as_gradients();
   bool plainly_right(size_t i, const py::array& grad) const;
-  bool touches_owned(const Extent& extent) const;
-  Stream stream(const py::array& array, const std::vector<int>& axes, int64_t* storage) const;
   Outcome run();
   void advance();
 
@@ -82,8 +71,7 @@ class Plan {
   std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to
   std::vector<int64_t*> grad_storage_;
   std::vector<int64_t> counts_;
-  std::vector<Extent> owned_;       // of all held arrays, by address
-  std::vector<const char*> reach_;  // the highest end among owned_[0..i]
+  Extents owned_;                             // the memory of all held arrays
 };
 
 }  // namespace instep

@@ -1,0 +1,50 @@
+// NumPy arrays seen as memory: dtype, shape, the order of axes, and which addresses they reach.
+#pragma once
+#include <pybind11/numpy.h>
+
+#include <vector>
+
+#include "kernels.h"
+
+namespace instep {
+
+namespace py = pybind11;
+
+const py::dtype& dtype_f32();
+const py::dtype& dtype_f64();
+
+inline char* data_of(const py::array& a) { return static_cast<char*>(const_cast<void*>(a.data())); }
+
+std::vector<py::ssize_t> shape_of(const py::array& a);
+bool same_shape(const py::array& a, const std::vector<py::ssize_t>& shape);
+
+// The axes in C order; and by falling stride if that walks the memory without a gap, else in C
+// order too.
+std::vector<int> logical_axes(const py::array& a);
+std::vector<int> memory_axes(const py::array& a);
+
+// The array walked along `axes`, axes that follow one another in memory being made one. `storage`
+// has room for 2 * ndim numbers, to which the stream points.
+Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* storage);
+
+// The addresses from the lowest to beyond the highest byte of an array that is not empty.
+struct Extent {
+  const char* low;
+  const char* high;
+  bool operator<(const Extent& other) const { return low < other.low; }
+};
+Extent extent_of(const py::array& array);
+
+// A set of extents that tells quickly whether another may touch one of them.
+class Extents {
+ public:
+  void add(const py::array& array);
+  void sort();
+  bool touched_by(const Extent& extent) const;
+
+ private:
+  std::vector<Extent> extents_;
+  std::vector<const char*> reach_;  // the highest end among extents_[0..i]
+};
+
+}  // namespace instep
