@@ -45,13 +45,17 @@ PYBIND11_MODULE(_core, m) {
   m.def("rules", &rules);
   py::class_<Plan>(m, "Plan")
       .def(py::init<const std::string&, const py::list&, const py::list&, py::object,
-                    const std::vector<std::tuple<int, double, double>>&, bool, bool>())
+                    const std::vector<Plan::TransformTuple>&, bool, bool>())
       .def("assign_rows", &Plan::assign_rows)
       .def_readwrite("steps", &Plan::steps)
       .def_property("counts", &Plan::counts, &Plan::set_counts)
       .def("count", &Plan::count)
       .def_readwrite("regroup", &Plan::regroup)
-      .def("step", &Plan::step)
+      .def("retune", &Plan::retune)
+      .def("step", &Plan::step, py::arg("grads"), py::arg("rows"), py::arg("mean") = 1.0,
+           py::arg("sums") = std::vector<double>())
+      .def("accumulate", &Plan::accumulate)
+      .def_property_readonly("sums", &Plan::sums)
       .def("rewrite", &Plan::rewrite)
       .def("global_norm", &Plan::global_norm)
       .def("all_finite", &Plan::all_finite);

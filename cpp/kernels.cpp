@@ -31,19 +31,13 @@ class Blocks {
   }
 
   void update(int64_t begin, int64_t end) {
-    const Run<T> run = entry_.run(row_.variant * kDecays + int(row_.decay), T());
+    const Run<T> run = run_function();
     if (direct()) {
       T* slot[kMaxSlots];
       for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(tensor_.slot[k], begin);
       return run(at(tensor_.param, begin), at(tensor_.grad, begin), slot, end - begin, scalars_);
     }
-    each(begin, end, [&](int64_t first, int64_t n) {
-      load_all(first, n);
-      run(p_, g_, slot_, n, scalars_);
-      store(tensor_.param, first, n, p_);
-      store_slots(first, n);
-      if (work_.zero_grads) fill_zero<T>(tensor_.grad, first, n);
-    });
+    update_blocks(begin, end, [](int64_t) {});
   }
 
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
@@ -54,6 +48,11 @@ class Blocks {
       *of_param++ = reduce_block(Reduction::sum_squares, 1, p_, n);
       *of_measured++ = reduce_block(Reduction::sum_squares, 1, out_, n);
     });
+  }
+
+  void accumulate(int64_t begin, int64_t end, double* of_param) {
+    update_blocks(begin, end,
+                  [&](int64_t n) { *of_param++ = reduce_block(Reduction::sum_squares, 1, p_, n); });
   }
 
   void reduce(int64_t first, int64_t last, const Pass& pass, double* partial) {
@@ -72,6 +71,22 @@ class Blocks {
     for (int64_t first = begin; first < end; first += kBlock) {
       f(first, end - first < kBlock ? end - first : kBlock);
     }
+  }
+
+  Run<T> run_function() const { return entry_.run(row_.variant * kDecays + int(row_.decay), T()); }
+
+  // The update, block by block; `then(n)` looks at the new parameter of each.
+  template <class F>
+  void update_blocks(int64_t begin, int64_t end, F then) {
+    const Run<T> run = run_function();
+    each(begin, end, [&](int64_t first, int64_t n) {
+      load_all(first, n);
+      run(p_, g_, slot_, n, scalars_);
+      then(n);
+      store(tensor_.param, first, n, p_);
+      store_slots(first, n);
+      if (work_.zero_grads) fill_zero<T>(tensor_.grad, first, n);
+    });
   }
 
   bool used(int k) const { return info_.slots[row_.variant] >> k & 1; }
@@ -155,6 +170,11 @@ void advance(const Work& work, const Tensor& tensor, int64_t begin, int64_t end,
               [=](auto& blocks) { blocks.advance(begin, end, of_param, of_measured); });
 }
 
+void accumulate(const Work& work, const Tensor& tensor, int64_t begin, int64_t end,
+                double* of_param) {
+  with_blocks(work, tensor, [=](auto& blocks) { blocks.accumulate(begin, end, of_param); });
+}
+
 void reduce(const Work& work, const Tensor& tensor, int64_t first, int64_t last, const Pass& pass,
             double* partial) {
   with_blocks(work, tensor, [=](auto& blocks) { blocks.reduce(first, last, pass, partial); });
@@ -166,7 +186,13 @@ void reduce(const Work& work, const Tensor& tensor, int64_t first, int64_t last,
 #define INSTEP_CONCAT(a, b) INSTEP_CONCAT2(a, b)
 
 constexpr Kernels kKernels = {
-    INSTEP_STRING(INSTEP_ISA), int(sizeof kInfos / sizeof *kInfos), kInfos, update, advance, reduce,
+    INSTEP_STRING(INSTEP_ISA),
+    int(sizeof kInfos / sizeof *kInfos),
+    kInfos,
+    update,
+    advance,
+    accumulate,
+    reduce,
 };
 
 }  // namespace

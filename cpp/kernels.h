@@ -54,7 +54,7 @@ struct Row {
   Trust trust;
 };
 
-enum class Elementwise : int32_t { clamp, multiply, subtract, divide };
+enum class Elementwise : int32_t { clamp, multiply, subtract, divide, noise };
 
 // A transform of the gradient in flight. Where values differ, `each` holds one for each tensor, or
 // for each row of all tensors.
@@ -63,6 +63,8 @@ struct Op {
   double value;
   const double* each;
   bool by_row;
+  uint32_t step;  // noise: which numbers are drawn; `value` is their deviation
+  uint64_t seed;
 };
 
 struct Work {
@@ -77,7 +79,10 @@ struct Work {
 // What a reduction runs over: the gradient in flight, the parameter, or what the rule measures.
 enum class Source : int32_t { gradient, param, measured };
 
-enum class Reduction : int32_t { sum_squares, sum_squares_scaled, max_abs, sum };
+enum class Reduction : int32_t { sum_squares, sum_squares_scaled, max_abs, sum, sum_scaled };
+
+// No sum of so scaled elements overflows; _reductions.py has the same.
+constexpr double kMeanScale = 0x1p-64;
 
 // A reduction over units of so many elements each, whose blocks do not span two units. `scales`
 // holds a factor for each unit of the tensor, or is null.
@@ -99,7 +104,8 @@ struct RuleInfo {
 // One table per instruction set. The functions work on the elements [begin, end) of one tensor,
 // begin being a multiple of kBlock; `reduce` on the blocks [first, last) of its units, of which it
 // writes one number each. `advance`, the first pass of a rule of two, updates the slots and writes
-// the sums of squares of both sources.
+// the sums of squares of both sources. `accumulate` is an update that writes the sums of squares of
+// the new parameter.
 struct Kernels {
   const char* isa;
   int32_t rule_count;
@@ -107,6 +113,7 @@ struct Kernels {
   void (*update)(const Work&, const Tensor&, int64_t begin, int64_t end);
   void (*advance)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param,
                   double* of_measured);
+  void (*accumulate)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param);
   void (*reduce)(const Work&, const Tensor&, int64_t first, int64_t last, const Pass&,
                  double* partial);
 };

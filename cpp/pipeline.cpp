@@ -32,7 +32,20 @@ Pipeline::Pipeline(const std::string& rule, std::vector<Transform> transforms)
   if (rule_ < 0) throw std::invalid_argument("unknown rule '" + rule + "'");
 }
 
-bool Pipeline::logical_order() const { return rule().two_passes || has_rows(transforms_); }
+bool Pipeline::logical_order() const {
+  const auto noisy = [](const Transform& t) { return t.kind == TransformKind::add_noise; };
+  return rule().two_passes || has_rows(transforms_) ||
+         std::any_of(transforms_.begin(), transforms_.end(), noisy);
+}
+
+void Pipeline::retune(const std::vector<Transform>& transforms) {
+  const auto same_kind = [](const Transform& a, const Transform& b) { return a.kind == b.kind; };
+  if (!std::equal(transforms.begin(), transforms.end(), transforms_.begin(), transforms_.end(),
+                  same_kind)) {
+    throw std::invalid_argument("a plan's transforms cannot be replaced by others");
+  }
+  transforms_ = transforms;
+}
 
 void Pipeline::prepare() {
   int64_t rows = 0;
@@ -50,13 +63,26 @@ Work Pipeline::work(bool zero_grads) const {
   return {rows.data(), ops_.data(), static_cast<int32_t>(ops_.size()), rule_, zero_grads, trust};
 }
 
+// The norms by which gradients are clipped; for the first transform they follow from sums that are
+// known already, if there are any.
+Numbers Pipeline::clip_norms(Unit unit) {
+  if (unit == Unit::row || raw_.sums.empty()) {
+    return reducer_.norms(work(), tensors, Source::gradient, unit);
+  }
+  Work raw = work();
+  raw.op_count = 0;
+  Numbers norms =
+      reducer_.norms(raw, tensors, Source::gradient, unit, std::exchange(raw_.sums, {}));
+  for (double& norm : norms) norm *= raw_.mean;
+  return norms;
+}
+
 void Pipeline::clip(const Transform& transform, size_t place, Outcome& outcome) {
   const bool global = transform.kind == TransformKind::clip_by_global_norm;
   const bool rows = transform.kind == TransformKind::clip_by_row_norm;
   const Unit unit = global ? Unit::all : rows ? Unit::row : Unit::tensor;
-  Numbers known = rows ? Numbers() : std::exchange(raw_sums_, {});
   Numbers& factors = values_[2 * place];
-  factors = reducer_.norms(work(), tensors, Source::gradient, unit, std::move(known));
+  factors = clip_norms(unit);
   const double norm = factors.empty() ? 0 : factors[0];
   for (double& x : factors) x = clip_factor(transform.value, x);
   if (!global) return push(Elementwise::multiply, factors, rows);
@@ -80,12 +106,9 @@ void Pipeline::adaptive_clip(const Transform& transform, size_t place) {
 
 void Pipeline::centralize(size_t place) {
   Numbers& means = values_[2 * place];
-  means = reducer_.sums(work(), tensors, Source::gradient, Reduction::sum, Unit::row);
+  means = reducer_.means(work(), tensors, Unit::row);
   for (const Tensor& t : tensors) {
-    const int64_t length = t.rows ? t.size / t.rows : 0;
-    for (int64_t row = t.first_row; row < t.first_row + t.rows; ++row) {
-      means[row] = t.by_rows ? means[row] / static_cast<double>(length) : 0;
-    }
+    if (!t.by_rows) means[t.first_row] = 0;
   }
   push(Elementwise::subtract, means, true);
 }
@@ -93,9 +116,9 @@ void Pipeline::centralize(size_t place) {
 // A tensor of one element is left alone.
 void Pipeline::standardize(const Transform& transform, size_t place) {
   Numbers& means = values_[2 * place];
-  means = reducer_.sums(work(), tensors, Source::gradient, Reduction::sum, Unit::tensor);
+  means = reducer_.means(work(), tensors, Unit::tensor);
   for (const Tensor& t : tensors) {
-    means[t.index] = t.size > 1 ? means[t.index] / static_cast<double>(t.size) : 0;
+    if (t.size < 2) means[t.index] = 0;
   }
   push(Elementwise::subtract, means, false);
   Numbers& spreads = values_[2 * place + 1];
@@ -113,6 +136,9 @@ void Pipeline::apply(const Transform& transform, size_t place, Outcome& outcome)
       return push(Elementwise::clamp, transform.value);
     case TransformKind::scale:
       return push(Elementwise::multiply, transform.value);
+    case TransformKind::add_noise:
+      return ops_.push_back({Elementwise::noise, transform.value, nullptr, false,
+                             static_cast<uint32_t>(step_), transform.seed});
     case TransformKind::adaptive_clip:
       return adaptive_clip(transform, place);
     case TransformKind::centralize:
@@ -136,18 +162,22 @@ void Pipeline::advance() {
   }
 }
 
-Outcome Pipeline::run(bool check_finite, bool zero_grads) {
+Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads, Accumulated accumulated) {
   Outcome outcome;
   ops_.clear();
-  raw_sums_.clear();
+  step_ = step;
+  raw_ = std::move(accumulated);
   if (check_finite) {
-    raw_sums_ =
-        reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor);
-    outcome.finite = reducer_.finite(work(), tensors, raw_sums_);
+    if (raw_.sums.empty()) {
+      raw_.sums =
+          reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor);
+    }
+    outcome.finite = reducer_.finite(work(), tensors, raw_.sums);
   }
+  if (raw_.mean != 1) push(Elementwise::multiply, raw_.mean);
   for (size_t i = 0; i < transforms_.size(); ++i) {
     apply(transforms_[i], i, outcome);
-    raw_sums_.clear();
+    raw_.sums.clear();
   }
   if (!outcome.finite) return outcome;
   if (rule().two_passes) advance();
@@ -157,6 +187,16 @@ Outcome Pipeline::run(bool check_finite, bool zero_grads) {
     kernels().update(w, t, begin, end);
   });
   return outcome;
+}
+
+void Pipeline::accumulate(bool zero_grads, Numbers& sums) {
+  ops_.clear();
+  reducer_.accumulate(work(zero_grads), tensors, sums);
+}
+
+double Pipeline::param_norm(Numbers sums) {
+  ops_.clear();
+  return reducer_.norms(work(), tensors, Source::param, Unit::all, std::move(sums))[0];
 }
 
 double Pipeline::global_norm() {

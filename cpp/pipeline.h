@@ -18,19 +18,28 @@ enum class TransformKind : int32_t {
   adaptive_clip,
   centralize,
   standardize,
+  add_noise,
 };
 
 struct Transform {
   TransformKind kind;
   double value;
   double eps;
+  uint64_t seed;
 };
 
-// Whether a transform needs to know which row an element is in: then blocks are in logical order.
+// Whether a transform needs to know which row an element is in.
 inline bool by_row(const Transform& t) {
   return t.kind == TransformKind::clip_by_row_norm || t.kind == TransformKind::adaptive_clip ||
          t.kind == TransformKind::centralize;
 }
+
+// Gradients that are sums of micro-batches, of which a step takes the mean: the factor, and the sum
+// of squares of each sum.
+struct Accumulated {
+  double mean = 1;
+  Numbers sums;
+};
 
 struct Outcome {
   bool finite = true;
@@ -46,8 +55,18 @@ class Pipeline {
   // To be called once `tensors` is complete.
   void prepare();
 
-  // All passes of a step. Writes nothing where check_finite finds a gradient that is not.
-  Outcome run(bool check_finite, bool zero_grads);
+  // Other values for the same transforms.
+  void retune(const std::vector<Transform>& transforms);
+
+  // All passes of step number `step`. Writes nothing where check_finite finds a gradient that is
+  // not.
+  Outcome run(int64_t step, bool check_finite, bool zero_grads, Accumulated accumulated = {});
+
+  // An update that writes the sum of squares of each new parameter to `sums`.
+  void accumulate(bool zero_grads, Numbers& sums);
+
+  // The norm of the active parameters, from their sums of squares.
+  double param_norm(Numbers sums);
 
   double global_norm();
   bool all_finite();
@@ -58,15 +77,16 @@ class Pipeline {
   std::vector<Row> rows;
 
  private:
+  Numbers clip_norms(Unit unit);
   void clip(const Transform& transform, size_t place, Outcome& outcome);
   void adaptive_clip(const Transform& transform, size_t place);
   void centralize(size_t place);
   void standardize(const Transform& transform, size_t place);
   void apply(const Transform& transform, size_t place, Outcome& outcome);
   void advance();
-  void push(Elementwise kind, double value) { ops_.push_back({kind, value, nullptr, false}); }
+  void push(Elementwise kind, double value) { ops_.push_back({kind, value, nullptr, false, 0, 0}); }
   void push(Elementwise kind, const Numbers& each, bool by_row) {
-    ops_.push_back({kind, 0, each.data(), by_row});
+    ops_.push_back({kind, 0, each.data(), by_row, 0, 0});
   }
   Work work(bool zero_grads = false) const;
 
@@ -75,8 +95,9 @@ class Pipeline {
   std::vector<Op> ops_;
   std::vector<Numbers> values_;  // two for each transform, while a step runs
   Reducer reducer_;
-  Numbers raw_sums_;  // of the gradients as they came, for the first norm to use again
-  Numbers trust_;     // of each tensor, for rules of two passes
+  int64_t step_ = 0;
+  Accumulated raw_;  // of the gradients as they came, for the first norm to use again
+  Numbers trust_;    // of each tensor, for rules of two passes
 };
 
 }  // namespace instep

@@ -14,19 +14,20 @@ py::tuple as_tuple(const Outcome& outcome) {
   return py::make_tuple(outcome.finite, outcome.norm, outcome.factor);
 }
 
+std::vector<Transform> transforms_from(const std::vector<Plan::TransformTuple>& tuples) {
+  std::vector<Transform> out;
+  for (const auto& [kind, value, eps, seed] : tuples) {
+    out.push_back({static_cast<TransformKind>(kind), value, eps, seed});
+  }
+  return out;
+}
+
 }  // namespace
 
 Plan::Plan(const std::string& rule, const py::list& params, const py::list& slots,
-           py::object buffers, const std::vector<std::tuple<int, double, double>>& transforms,
-           bool check_finite, bool zero_grads)
-    : pipeline_(rule,
-                [&transforms] {
-                  std::vector<Transform> out;
-                  for (const auto& [kind, value, eps] : transforms) {
-                    out.push_back({static_cast<TransformKind>(kind), value, eps});
-                  }
-                  return out;
-                }()),
+           py::object buffers, const std::vector<TransformTuple>& transforms, bool check_finite,
+           bool zero_grads)
+    : pipeline_(rule, transforms_from(transforms)),
       buffers_(std::move(buffers)),
       check_finite_(check_finite),
       zero_grads_(zero_grads) {
@@ -91,13 +92,12 @@ bool Plan::plainly_right(size_t i, const py::array& grad) const {
   return grad.size() == 0 || !owned_.touched_by(extent_of(grad));
 }
 
-void Plan::set_gradient(size_t i, py::handle handle) {
-  const auto grad = py::reinterpret_borrow<py::array>(handle);
-  if (!py::isinstance<py::array>(handle) || !plainly_right(i, grad)) {
-    buffers_.attr("check_gradient")(i, handle);
-    if (!py::isinstance<py::array>(handle)) throw py::type_error("a gradient is not an array");
+void Plan::set_gradient(size_t i, py::object& grad) {
+  if (!py::isinstance<py::array>(grad) ||
+      !plainly_right(i, py::reinterpret_borrow<py::array>(grad))) {
+    grad = buffers_.attr("check_gradient")(i, grad);
   }
-  use_gradient(i, grad);
+  use_gradient(i, py::reinterpret_borrow<py::array>(grad));
 }
 
 void Plan::use_gradient(size_t i, const py::array& grad) {
@@ -119,7 +119,7 @@ void Plan::set_gradients(const py::sequence& grads, std::vector<py::object>& kee
     throw std::invalid_argument("instep._core.Plan: wrong number of gradients");
   }
   for (size_t i = 0; i < pipeline_.tensors.size(); ++i) {
-    const py::object& grad = keep.emplace_back(grads[i]);
+    py::object& grad = keep.emplace_back(grads[i]);
     pipeline_.tensors[i].active = !grad.is_none();
     if (!grad.is_none()) set_gradient(i, grad);
   }
@@ -188,21 +188,49 @@ void Plan::set_rows(const py::sequence& rows) {
   }
 }
 
-Outcome Plan::run() {
+// Calls f, without holding the interpreter where that is worth it.
+template <class F>
+auto Plan::released(F f) {
   int64_t size = 0;
   for (const Tensor& t : pipeline_.tensors) size += t.active ? t.size : 0;
-  if (size < kReleaseElements) return pipeline_.run(check_finite_, zero_grads_);
+  if (size < kReleaseElements) return f();
   py::gil_scoped_release release;
-  return pipeline_.run(check_finite_, zero_grads_);
+  return f();
 }
 
-py::tuple Plan::step(const py::sequence& grads, const py::sequence& rows) {
+Outcome Plan::run(Accumulated accumulated) {
+  return released(
+      [&] { return pipeline_.run(steps + 1, check_finite_, zero_grads_, std::move(accumulated)); });
+}
+
+void Plan::retune(const std::vector<TransformTuple>& transforms) {
+  pipeline_.retune(transforms_from(transforms));
+}
+
+py::tuple Plan::step(const py::sequence& grads, const py::sequence& rows, double mean,
+                     const std::vector<double>& sums) {
   std::vector<py::object> keep;  // the caller's list may change while the interpreter is released
   set_gradients(grads, keep);
   set_rows(rows);
-  const Outcome outcome = run();
+  if (!sums.empty() && sums.size() != pipeline_.tensors.size()) {
+    throw std::invalid_argument("instep._core.Plan: wrong number of sums");
+  }
+  const Outcome outcome = run({mean, sums});
   if (outcome.finite) advance();
   return as_tuple(outcome);
+}
+
+double Plan::accumulate(const py::sequence& grads) {
+  std::vector<py::object> keep;
+  set_gradients(grads, keep);
+  pipeline_.rows = {Row{0, Decay::none, {}, {}, {}}, Row{1, Decay::none, {}, {}, {}}};
+  for (Tensor& t : pipeline_.tensors) t.row = counts_[t.index] > 0;
+  return released([&] {
+    pipeline_.accumulate(zero_grads_, sums_);
+    advance();
+    for (Tensor& t : pipeline_.tensors) t.active = counts_[t.index] > 0;
+    return pipeline_.param_norm(sums_);
+  });
 }
 
 void Plan::use_params_as_gradients() {

@@ -15,17 +15,27 @@ class Plan {
  public:
   // `slots` has one tuple for each parameter (None: not used). `buffers` is the Python object that
   // judges what is not plainly right: it raises the error, or finds that it is right all the same.
-  // Transforms are (kind, value, eps).
+  // Transforms are (kind, value, eps, seed).
+  using TransformTuple = std::tuple<int, double, double, uint64_t>;
   Plan(const std::string& rule, const py::list& params, const py::list& slots, py::object buffers,
-       const std::vector<std::tuple<int, double, double>>& transforms, bool check_finite,
-       bool zero_grads);
+       const std::vector<TransformTuple>& transforms, bool check_finite, bool zero_grads);
+
+  // Other values for the same transforms.
+  void retune(const std::vector<TransformTuple>& transforms);
 
   // Which row of the step's scalars belongs to each parameter.
   void assign_rows(const std::vector<int>& row_of);
 
   // One step; rows are (variant, decay kind, decay, scalars, trust). Returns (finite, norm, factor)
-  // and advances the counts if all gradients are finite or need not be.
-  py::tuple step(const py::sequence& grads, const py::sequence& rows);
+  // and advances the counts if all gradients are finite or need not be. Gradients that are sums of
+  // micro-batches come with the factor that makes them means, and their sums of squares.
+  py::tuple step(const py::sequence& grads, const py::sequence& rows, double mean,
+                 const std::vector<double>& sums);
+
+  // Adds gradients to the parameters (rule "assign"), which start anew where the count is 0, and
+  // returns the norm of all that have a count; `sums` has their sums of squares.
+  double accumulate(const py::sequence& grads);
+  const std::vector<double>& sums() const { return sums_; }
 
   // The transforms applied to the arrays themselves, as if they were the gradients.
   py::tuple rewrite();
@@ -56,11 +66,13 @@ class Plan {
   bool unchanged(const Held& held) const;
   void set_rows(const py::sequence& rows);
   void set_gradients(const py::sequence& grads, std::vector<py::object>& keep);
-  void set_gradient(size_t i, py::handle grad);
+  void set_gradient(size_t i, py::object& grad);
   void use_gradient(size_t i, const py::array& grad);
   void use_params_as_gradients();
   bool plainly_right(size_t i, const py::array& grad) const;
-  Outcome run();
+  template <class F>
+  auto released(F f);
+  Outcome run(Accumulated accumulated = {});
   void advance();
 
   Pipeline pipeline_;
@@ -71,7 +83,8 @@ class Plan {
   std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to
   std::vector<int64_t*> grad_storage_;
   std::vector<int64_t> counts_;
-  Extents owned_;                             // the memory of all held arrays
+  Numbers sums_;
+  Extents owned_;  // the memory of all held arrays
 };
 
 }  // namespace instep

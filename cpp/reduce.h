@@ -35,6 +35,12 @@ struct Sum {
 };
 
 template <class T>
+struct SumScaled {
+  double operator()(double sum, T x) const { return sum + double(x) * kMeanScale; }
+  double combine(double a, double b) const { return a + b; }
+};
+
+template <class T>
 struct MaxAbs {
   double operator()(double peak, T x) const { return maximum(peak, double(absolute(x))); }
   double combine(double a, double b) const { return maximum(a, b); }
@@ -65,6 +71,8 @@ double reduce_block(Reduction kind, double scale, const T* x, int64_t n) {
       return reduce_block(MaxAbs<T>{}, x, n);
     case Reduction::sum:
       return reduce_block(Sum<T>{}, x, n);
+    case Reduction::sum_scaled:
+      return reduce_block(SumScaled<T>{}, x, n);
   }
   return 0;
 }

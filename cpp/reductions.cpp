@@ -114,6 +114,30 @@ Numbers Reducer::norms(const Work& work, const Tensors& tensors, Source source, 
   return totals;
 }
 
+// A sum that overflowed although its elements did not is taken again of elements scaled by a power
+// of two; infinities and NaN among the elements come out of it as they went in.
+Numbers Reducer::means(const Work& work, const Tensors& tensors, Unit unit) {
+  const auto mean_of = [&](Numbers sums, double scale) {
+    for (const Tensor& t : tensors) {
+      if (t.size == 0) continue;
+      const int64_t first = unit_first(t, unit), count = unit_count(t, unit);
+      const double n = static_cast<double>(unit_length(t, unit));
+      for (int64_t u = first; u < first + count; ++u) sums[u] = sums[u] / n / scale;
+    }
+    return sums;
+  };
+  Numbers means = mean_of(sums(work, tensors, Source::gradient, Reduction::sum, unit), 1);
+  const auto overflowed = [](double mean) { return !std::isfinite(mean); };
+  if (std::any_of(means.begin(), means.end(), overflowed)) {
+    const Reduction scaled = Reduction::sum_scaled;
+    const Numbers again = mean_of(sums(work, tensors, Source::gradient, scaled, unit), kMeanScale);
+    for (size_t i = 0; i < means.size(); ++i) {
+      if (overflowed(means[i])) means[i] = again[i];
+    }
+  }
+  return means;
+}
+
 bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& known) {
   const auto any_of = [](const Numbers& xs, auto test) {
     return std::any_of(xs.begin(), xs.end(), test);
@@ -123,6 +147,18 @@ bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& kn
   if (!any_of(known, infinite)) return true;
   const Reduction peak = Reduction::max_abs;
   return !any_of(sums(work, tensors, Source::gradient, peak, Unit::tensor), infinite);
+}
+
+void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums) {
+  const auto size = [](const Tensor& t) { return t.size; };
+  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+    kernels().accumulate(work, t, begin, end, &partials_[first_[t.index] + begin / kBlock]);
+  });
+  const Numbers fresh = combined(tensors, partials_, Unit::tensor, false);
+  sums.resize(tensors.size());
+  for (const Tensor& t : tensors) {
+    if (t.active) sums[t.index] = fresh[t.index];
+  }
 }
 
 std::pair<Numbers, Numbers> Reducer::advance(const Work& work, const Tensors& tensors) {

@@ -63,11 +63,17 @@ class Reducer {
   Numbers norms(const Work& work, const Tensors& tensors, Source source, Unit unit,
                 Numbers sums = {});
 
+  // The mean that belongs to each tensor or row; 0 for one without elements.
+  Numbers means(const Work& work, const Tensors& tensors, Unit unit);
+
   // From sums of squares of the gradients; an infinite sum of finite float64 takes a second look.
   bool finite(const Work& work, const Tensors& tensors, const Numbers& sums);
 
   // The first pass of a rule of two: sums of squares of the parameters and of what is measured.
   std::pair<Numbers, Numbers> advance(const Work& work, const Tensors& tensors);
+
+  // An update; writes the sum of squares of the new parameter of each active tensor.
+  void accumulate(const Work& work, const Tensors& tensors, Numbers& sums);
 
  private:
   Numbers rescued(const Work& work, const Tensors& tensors, Source source, Unit unit,

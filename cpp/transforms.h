@@ -2,6 +2,7 @@
 // element; the norms behind the factors are reductions (reduce.h).
 #pragma once
 #include "kernels.h"
+#include "noise.h"
 
 namespace {
 
@@ -48,6 +49,8 @@ void apply(const Op& op, T value, const T* in, T* out, int64_t n) {
       return map_block(Subtract<T>{value}, in, out, n);
     case Elementwise::divide:
       return map_block(Divide<T>{value}, in, out, n);
+    case Elementwise::noise:
+      return;  // depends on the place, not on the element: see below
   }
 }
 
@@ -73,7 +76,9 @@ const T* transformed(const Work& work, const Tensor& tensor, const T* g, int64_t
                      T* scratch) {
   for (int32_t k = 0; k < work.op_count; ++k) {
     const Op& op = work.ops[k];
-    if (op.by_row) {
+    if (op.kind == Elementwise::noise) {
+      add_noise(op, tensor, g, first, scratch, n);
+    } else if (op.by_row) {
       apply_by_row(op, tensor, g, first, scratch, n);
     } else {
       apply(op, T(op.each ? op.each[tensor.index] : op.value), g, scratch, n);

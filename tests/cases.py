@@ -96,8 +96,14 @@ TRANSFORMS = {
     "adaptive": [instep.AdaptiveClip(0.5)],
     "centralize": [instep.Centralize()],
     "standardize": [instep.Standardize()],
+    "noise": [instep.AddNoise(0.01, seed=2**40 + 7)],
+    "scheduled": [
+        instep.Scale(lambda step: 1.0 + step),
+        instep.ClipByGlobalNorm(instep.schedules.linear(1.0, 3.0, 4)),
+    ],
     "every": [
         instep.Centralize(),
+        instep.AddNoise(0.1, gamma=1.0),
         instep.ClipByRowNorm(3.0),
         instep.Standardize(1e-3),
         instep.AdaptiveClip(0.3),

@@ -151,3 +151,22 @@ def test_gradient_may_be_broadcast() -> None:
     p = np.zeros((3, 4))
     instep.SGD([p], lr=1.0).step([np.broadcast_to(np.arange(4.0), (3, 4))])
     assert (p == -np.arange(4.0)).all()
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize(
+    "transform", [instep.Centralize(), instep.Standardize()], ids=lambda t: type(t).__name__
+)
+def test_a_mean_whose_sum_overflows(transform: Any, backend: Any) -> None:
+    """Elements near 1e308, of which no double holds the sum."""
+    g = np.full((3, 2000), 1e306)
+    g[1, ::2], g[2] = 1.7e306, 3.0
+    w = np.zeros_like(g)
+    instep.SGD([w], lr=1.0, transforms=[transform], backend=backend).step([g])
+    if isinstance(transform, instep.Centralize):
+        assert np.abs(w[0]).max() <= 2e-16 * 1e306
+        np.testing.assert_allclose(-w[1, :2], [0.35e306, -0.35e306], rtol=1e-12)
+        assert (w[2] == 0).all()
+    else:
+        assert w.mean() == pytest.approx(0.0, abs=1e-12)
+        assert w.std() == pytest.approx(1.0, rel=1e-12)

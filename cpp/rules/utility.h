@@ -2,12 +2,13 @@
 
 namespace {
 
-// The in-place transforms of gradient arrays: the array is parameter and gradient at once.
+// The in-place transforms of gradient arrays, where the array is parameter and gradient at once;
+// and the sum of gradients.
 template <class T, unsigned V>
 struct Assign {
-  enum : unsigned { variants = 1 };
+  enum : unsigned { add = 1, variants = 2 };
   static constexpr unsigned slots = 0;
-  void operator()(T& p, T g, T&, T&, T&) const { p = g; }
+  void operator()(T& p, T g, T&, T&, T&) const { p = V & add ? p + g : g; }
 };
 
 // The memory traffic of a rule with V slots and no arithmetic but one addition, which makes every

@@ -12,6 +12,7 @@ from .optimizers import *  # noqa: F403
 from .optimizers import __all__ as _optimizers
 from .transforms import (
     AdaptiveClip,
+    AddNoise,
     Centralize,
     ClipByGlobalNorm,
     ClipByNorm,
@@ -25,6 +26,7 @@ __version__ = _version("instep")
 
 __all__ = [  # noqa: PLE0604
     "AdaptiveClip",
+    "AddNoise",
     "Centralize",
     "ClipByGlobalNorm",
     "ClipByNorm",

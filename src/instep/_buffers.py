@@ -74,9 +74,12 @@ class Buffers:
                 f"{name}: shape must be that of its parameter, {param.shape}; got {a.shape}"
             )
 
-    def check_gradient(self, i: int, grad: object, *, writeable: bool = False) -> None:
-        """Refuse a gradient that does not fit parameter ``i``."""
+    def check_gradient(self, i: int, grad: object, *, writeable: bool = False) -> np.ndarray:
+        """Return a gradient as an array, or refuse it if it does not fit parameter ``i``."""
         name = f"grads{self.names[i]}"
+        # The gradient of a parameter without axes is often a NumPy scalar: what a sum returns.
+        if isinstance(grad, np.generic) and self.params[i].ndim == 0 and not writeable:
+            grad = np.asarray(grad)
         g = validate.array(name, grad, writeable=writeable)
         self._must_match(name, g, i)
         for k in self._near(validate.bounds(g)):
@@ -84,6 +87,7 @@ class Buffers:
                 raise ValueError(
                     f"{name}: must not overlap what the step writes; overlaps {self._owned[k]}"
                 )
+        return g
 
     def _near(self, bounds: tuple[int, int]) -> Iterator[int]:
         """Find the owned arrays whose addresses reach into these bounds."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _reductions
 from ._buffers import Buffers
-from .transforms import Clipped, Transform
+from .transforms import Context, Native, Transform
 
 NO_DECAY, L2_DECAY, DECOUPLED_DECAY = range(3)
 
@@ -52,7 +52,17 @@ class Plan(Protocol):
 
     def count(self, i: int) -> int: ...
     def assign_rows(self, row_of: Sequence[int]) -> None: ...
-    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result: ...
+    def retune(self, transforms: Sequence[Native]) -> None: ...
+    def step(
+        self,
+        grads: Gradients,
+        rows: Sequence[Row],
+        mean: float = 1.0,
+        sums: Sequence[float] = (),
+    ) -> Result: ...
+    def accumulate(self, grads: Gradients) -> float: ...
+    @property
+    def sums(self) -> Sequence[float]: ...
     def rewrite(self) -> Result: ...
     def global_norm(self) -> float: ...
     def all_finite(self) -> bool: ...
@@ -92,33 +102,71 @@ class ReferencePlan:
         self._row_of = row_of
         self.regroup = False
 
-    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result:
+    def retune(self, transforms: Sequence[Native]) -> None:
+        """Do nothing: what changes from step to step is asked for when it is needed."""
+
+    def step(
+        self,
+        grads: Gradients,
+        rows: Sequence[Row],
+        mean: float = 1.0,
+        sums: Sequence[float] = (),  # only the native plan is in a hurry
+    ) -> Result:
         """Take one step."""
+        del sums
+        present, given = self._checked(grads)
+        with np.errstate(all="ignore"):
+            return self._apply(present, given, rows, mean)
+
+    def _checked(self, grads: Gradients) -> tuple[list[int], list[np.ndarray]]:
         self._buffers.check_unchanged()
         present = [i for i, g in enumerate(grads) if g is not None]
-        for i in present:
-            self._buffers.check_gradient(i, grads[i])
+        given = [np.asarray(self._buffers.check_gradient(i, grads[i])) for i in present]
         if self._zero_grads:
             self._buffers.check_zeroable(grads)
-        given = [np.asarray(grads[i]) for i in present]
-        with np.errstate(all="ignore"):
-            return self._apply(present, given, rows)
+        return present, given
 
-    def _apply(self, present: list[int], given: list[np.ndarray], rows: Sequence[Row]) -> Result:
+    def _apply(
+        self, present: list[int], given: list[np.ndarray], rows: Sequence[Row], mean: float
+    ) -> Result:
         finite = not self._check_finite or _reductions.all_finite(given)
-        clipped = Clipped()
-        moved = given
+        moved = given if mean == 1.0 else [g * g.dtype.type(mean) for g in given]
+        params = [self._params[i] for i in present]
+        context = Context(self.steps + 1, params, present, moved, given, mean)
         for transform in self._transforms:
-            moved = transform._numpy(moved, [self._params[i] for i in present], clipped)
+            moved = transform.apply(moved, context)
         if finite:
             for i, g in zip(present, moved, strict=True):
                 self._update(i, g, rows[self._row_of[i]])
-                self.counts[i] += 1
-            for g in given if self._zero_grads else ():
-                g[...] = 0
-            self.steps += 1
-            self.regroup |= len(present) < len(self._params)
-        return finite, clipped.norm, clipped.factor
+            self._advance(present, given)
+        return finite, context.norm, context.factor
+
+    def _advance(self, present: list[int], given: list[np.ndarray]) -> None:
+        for i in present:
+            self.counts[i] += 1
+        for g in given if self._zero_grads else ():
+            g[...] = 0
+        self.steps += 1
+        self.regroup |= len(present) < len(self._params)
+
+    @property
+    def sums(self) -> Sequence[float]:
+        """The sums of squares of what was accumulated; of use to the native plan."""
+        return ()
+
+    def accumulate(self, grads: Gradients) -> float:
+        """Add gradients to the parameters, which start anew where the count is 0.
+
+        Returns the norm of all that have a count.
+        """
+        present, given = self._checked(grads)
+        with np.errstate(all="ignore"):
+            for i, g in zip(present, given, strict=True):
+                total = self._params[i]
+                total[...] = total + g if self.counts[i] else g
+            self._advance(present, given)
+            pairs = zip(self._params, self.counts, strict=True)
+            return _reductions.norm([total for total, count in pairs if count])
 
     def _update(self, i: int, g: np.ndarray, row: Row) -> None:
         p = self._params[i]
@@ -137,14 +185,14 @@ class ReferencePlan:
 
     def rewrite(self) -> Result:
         """Apply the transforms to the arrays themselves."""
-        clipped = Clipped()
+        context = Context(params=self._params, numbers=range(len(self._params)))
         with np.errstate(all="ignore"):
             moved = self._params
             for transform in self._transforms:
-                moved = transform._numpy(moved, self._params, clipped)
+                moved = transform.apply(moved, context)
             for p, g in zip(self._params, moved, strict=True):
                 p[...] = g
-        return True, clipped.norm, clipped.factor
+        return True, context.norm, context.factor
 
     def global_norm(self) -> float:
         """Return the norm of all arrays together."""
@@ -170,11 +218,11 @@ def make_plan(
         return ReferencePlan(numpy_rule or _no_rule, buffers, transforms, **options)
     from ._core import Plan as NativePlan  # noqa: PLC0415 - the reference needs no native code
 
-    pairs = [t._native() for t in transforms]
+    natives = [t._native(1) for t in transforms]
     check_finite = options.get("check_finite", False)
     zero_grads = options.get("zero_grads", False)
     slots = [tuple(row) for row in buffers.slots]
-    return NativePlan(rule, buffers.params, slots, buffers, pairs, check_finite, zero_grads)
+    return NativePlan(rule, buffers.params, slots, buffers, natives, check_finite, zero_grads)
 
 
 def _no_rule(*_: Any) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 BLOCK = 1024
 LANES = 32
 UNDERFLOW = 2.0**-960
+MEAN_SCALE = 2.0**-64
 
 Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -52,6 +53,14 @@ def total(a: np.ndarray) -> float:
     result = 0.0
     for block in _tree(a.ravel().astype(np.float64), np.add).tolist():
         result += block
+    return result
+
+
+def mean(a: np.ndarray) -> float:
+    """Return the mean of the elements, also where their sum overflows."""
+    result = total(a) / a.size
+    if not math.isfinite(result):
+        result = total(a.ravel().astype(np.float64) * MEAN_SCALE) / a.size / MEAN_SCALE
     return result
 
 

@@ -82,14 +82,16 @@ class OneOf:
         return value
 
 
-def count(name: str, value: Any, at_least: int) -> int:
-    """Accept an integer that is not too small."""
+def count(name: str, value: Any, at_least: int, at_most: int | None = None) -> int:
+    """Accept an integer that is not too small, nor too large."""
     rule = f"must be an integer >= {at_least}"
+    rule += f" and <= {at_most}" if at_most is not None else ""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}: {rule}; got {shown(value)}")
-    if value < at_least:
-        raise ValueError(f"{name}: {rule}; got {value}")
-    return int(value)
+    n = int(value)
+    if n < at_least or (at_most is not None and n > at_most):
+        raise ValueError(f"{name}: {rule}; got {n}")
+    return n
 
 
 def array(name: str, value: Any, *, writeable: bool) -> np.ndarray:

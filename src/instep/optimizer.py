@@ -68,13 +68,18 @@ class Optimizer(ABC):
         self._state = [
             self._allocated(p, self._groups[g]) for p, g in zip(leaves, owners, strict=True)
         ]
+        self._transforms = [
+            *chosen["transforms"],
+            *([tf.Scale(-1.0)] if chosen["maximize"] else []),
+        ]
+        self._moving = any(t._moving() for t in self._transforms)
         slots = [tuple(s.get(name) for name in self._slot_names) for s in self._state]
         self._plan = plans.make_plan(
             chosen["backend"],
             self._rule,
             type(self)._numpy,
             self._buffers.seal(slots, self._slot_names),
-            [*chosen["transforms"], *([tf.Scale(-1.0)] if chosen["maximize"] else [])],
+            self._transforms,
             measure=type(self)._measure,
             check_finite=self._nonfinite != "propagate",
             zero_grads=chosen["zero_grads"],
@@ -229,6 +234,8 @@ class Optimizer(ABC):
             plan = self._plan
             if plan.regroup:
                 self._regroup()
+            if self._moving:
+                plan.retune([t._native(plan.steps + 1) for t in self._transforms])
             now = [group.at(plan.steps) for group in self._groups]
             rows = [self._row(now[g], plan.count(i) + 1) for g, i in self._cohorts]
             finite, norm, factor = plan.step(leaves, rows)

@@ -3,18 +3,21 @@
 They run in the order given, on the gradient as the caller passed it, and never write it.
 """
 
-from .base import Clipped, Transform, check
+from .base import Context, Native, Transform, check
 from .clip import AdaptiveClip, ClipByGlobalNorm, ClipByNorm, ClipByRowNorm, ClipByValue
 from .linear import Centralize, Scale, Standardize
+from .noise import AddNoise
 
 __all__ = [
     "AdaptiveClip",
+    "AddNoise",
     "Centralize",
     "ClipByGlobalNorm",
     "ClipByNorm",
     "ClipByRowNorm",
     "ClipByValue",
-    "Clipped",
+    "Context",
+    "Native",
     "Scale",
     "Standardize",
     "Transform",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,14 +13,33 @@ from .. import _reductions
 from .. import _validate as validate
 
 Gradients = list[np.ndarray]
+Native = tuple[int, float, float, int]
+Argument = float | Callable[[int], float]
 
 
 @dataclasses.dataclass
-class Clipped:
-    """What clipping by global norm found: norm before the first clip, product of the factors."""
+class Context:
+    """What a transform may know besides the gradients; what clipping by global norm has found."""
 
-    norm: float | None = None
-    factor: float | None = None
+    step: int = 1
+    params: Gradients = dataclasses.field(default_factory=list)
+    numbers: Sequence[int] = ()  # the place of each tensor among all parameters
+    first: Gradients | None = None  # the gradients before all transforms, being means:
+    sums: Gradients = dataclasses.field(default_factory=list)
+    mean: float = 1.0
+    norm: float | None = None  # before the first clip
+    factor: float | None = None  # the product of all
+
+    def norms(self, grads: Gradients) -> list[float]:
+        """Return the norm of each gradient."""
+        return [self.norm_of_all(grads, [i]) for i in range(len(grads))]
+
+    def norm_of_all(self, grads: Gradients, chosen: Sequence[int] | None = None) -> float:
+        """Return the norm of some gradients together, of means that of the sums times 1/n."""
+        of_sums = grads is self.first
+        source = self.sums if of_sums else grads
+        norm = _reductions.norm([source[i] for i in chosen] if chosen is not None else source)
+        return norm * self.mean if of_sums else norm
 
     def add(self, norm: float, factor: float) -> None:
         """Take note of one more clip."""
@@ -28,7 +48,10 @@ class Clipped:
 
 
 class Transform(ABC):
-    """A function of all gradients of a step; subclasses hold one number each."""
+    """A function of all gradients of a step; subclasses hold its arguments.
+
+    An argument may be a function of the number of steps taken so far, as hyperparameters may.
+    """
 
     _kind: ClassVar[int]  # as cpp/pipeline.h numbers them
     _check: ClassVar[validate.Check] = staticmethod(validate.number(low=0))
@@ -36,20 +59,36 @@ class Transform(ABC):
     def __post_init__(self) -> None:
         """Check and convert the arguments."""
         for name in self._arguments():
-            value = type(self)._check(f"{type(self).__name__}: {name}", getattr(self, name))
-            object.__setattr__(self, name, value)
+            value = getattr(self, name)
+            if not callable(value):
+                object.__setattr__(self, name, self._checked(name, value))
 
     def _arguments(self) -> list[str]:
         return [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
 
-    def _native(self) -> tuple[int, float, float]:
-        """Return the transform as the native plan takes it: its kind, its argument, its eps."""
-        values = [getattr(self, name) for name in self._arguments()]
-        first, second = [*values, 0.0, 0.0][:2]
-        return self._kind, first, second
+    def _checked(self, name: str, value: object) -> Any:
+        return type(self)._check(f"{type(self).__name__}: {name}", value)
+
+    def _values(self, step: int) -> list[Any]:
+        """Return the arguments for a step (from 1), schedules evaluated and checked."""
+        pairs = [(name, getattr(self, name)) for name in self._arguments()]
+        return [self._checked(name, v(step - 1)) if callable(v) else v for name, v in pairs]
+
+    def _moving(self) -> bool:
+        """Whether anything changes from step to step."""
+        return any(callable(getattr(self, name)) for name in self._arguments())
+
+    def _native(self, step: int) -> Native:
+        """Return the transform as the native plan takes it: kind, argument, eps, seed."""
+        first, second = [*self._values(step), 0.0, 0.0][:2]
+        return self._kind, first, second, 0
+
+    def apply(self, grads: Gradients, context: Context) -> Gradients:
+        """Return the transformed gradients, by NumPy."""
+        return self._numpy(grads, context, *self._values(context.step))
 
     @abstractmethod
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
+    def _numpy(self, grads: Gradients, context: Context, *values: Any, **none: Any) -> Gradients:
         """Return the transformed gradients; the oracle of the native kernels."""
 
 

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import _reductions
-from .base import Clipped, Gradients, Transform, by_row, clip_factor, row_norms, times
+from .base import Argument, Context, Gradients, Transform, by_row, clip_factor, row_norms, times
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +34,12 @@ class ClipByValue(Transform):
     array([-0.1, -0.5,  0.5])
     """
 
-    limit: float
+    limit: Argument
     _kind: ClassVar[int] = 0
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del params, clipped
-        return [self._clamp(g, g.dtype.type(self.limit)) for g in grads]
+    def _numpy(self, grads: Gradients, context: Context, limit: float) -> Gradients:
+        del context
+        return [self._clamp(g, g.dtype.type(limit)) for g in grads]
 
     @staticmethod
     def _clamp(g: np.ndarray, limit: Any) -> np.ndarray:
@@ -75,12 +74,11 @@ class ClipByNorm(Transform):
     array([-0.6, -0.8])
     """
 
-    max_norm: float
+    max_norm: Argument
     _kind: ClassVar[int] = 2
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del params, clipped
-        factors = [clip_factor(self.max_norm, _reductions.norm([g])) for g in grads]
+    def _numpy(self, grads: Gradients, context: Context, max_norm: float) -> Gradients:
+        factors = [clip_factor(max_norm, norm) for norm in context.norms(grads)]
         return [times(g, factor) for g, factor in zip(grads, factors, strict=True)]
 
 
@@ -115,14 +113,13 @@ class ClipByGlobalNorm(Transform):
     (50.0, 0.02)
     """
 
-    max_norm: float
+    max_norm: Argument
     _kind: ClassVar[int] = 3
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del params
-        norm = _reductions.norm(grads)
-        factor = clip_factor(self.max_norm, norm)
-        clipped.add(norm, factor)
+    def _numpy(self, grads: Gradients, context: Context, max_norm: float) -> Gradients:
+        norm = context.norm_of_all(grads)
+        factor = clip_factor(max_norm, norm)
+        context.add(norm, factor)
         return grads if factor == 1.0 else [times(g, factor) for g in grads]
 
 
@@ -153,12 +150,12 @@ class ClipByRowNorm(Transform):
            [-0.3, -0.4]])
     """
 
-    max_norm: float
+    max_norm: Argument
     _kind: ClassVar[int] = 4
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del params, clipped
-        factors = [[clip_factor(self.max_norm, n) for n in row_norms(g)] for g in grads]
+    def _numpy(self, grads: Gradients, context: Context, max_norm: float) -> Gradients:
+        del context
+        factors = [[clip_factor(max_norm, n) for n in row_norms(g)] for g in grads]
         return [g * by_row(g, f) for g, f in zip(grads, factors, strict=True)]
 
 
@@ -196,18 +193,17 @@ class AdaptiveClip(Transform):
     array([2.7, 3.6])
     """
 
-    clipping: float
-    eps: float = 1e-3
+    clipping: Argument
+    eps: Argument = 1e-3
     _kind: ClassVar[int] = 5
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del clipped
+    def _numpy(self, grads: Gradients, context: Context, clipping: float, eps: float) -> Gradients:
+        def factor(of_param: float, of_grad: float) -> float:
+            limit = clipping * (eps if of_param < eps else of_param)
+            return limit / (1e-6 if of_grad < 1e-6 else of_grad) if of_grad > limit else 1.0
+
         factors = [
-            [self._factor(x, y) for x, y in zip(row_norms(p), row_norms(g), strict=True)]
-            for p, g in zip(params, grads, strict=True)
+            [factor(x, y) for x, y in zip(row_norms(p), row_norms(g), strict=True)]
+            for p, g in zip(context.params, grads, strict=True)
         ]
         return [g * by_row(g, f) for g, f in zip(grads, factors, strict=True)]
-
-    def _factor(self, of_param: float, of_grad: float) -> float:
-        limit = self.clipping * (self.eps if of_param < self.eps else of_param)
-        return limit / (1e-6 if of_grad < 1e-6 else of_grad) if of_grad > limit else 1.0

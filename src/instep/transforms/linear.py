@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _reductions
 from .. import _validate as validate
-from .base import Clipped, Gradients, Transform, by_row, rows, times
+from .base import Argument, Context, Gradients, Native, Transform, by_row, rows, times
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Scale(Transform):
     array([-1., -2.])
     """
 
-    factor: float
+    factor: Argument
     _kind: ClassVar[int] = 1
     _check: ClassVar[validate.Check] = staticmethod(validate.number())
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del params, clipped
-        return [times(g, self.factor) for g in grads]
+    def _numpy(self, grads: Gradients, context: Context, factor: float) -> Gradients:
+        del context
+        return [times(g, factor) for g in grads]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,15 +68,15 @@ class Centralize(Transform):
 
     _kind: ClassVar[int] = 6
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del params, clipped
+    def _numpy(self, grads: Gradients, context: Context) -> Gradients:
+        del context
         return [self._centered(g) for g in grads]
 
     @staticmethod
     def _centered(g: np.ndarray) -> np.ndarray:
         if g.ndim < 2 or g.size == 0:
             return g
-        means = [_reductions.total(row) / row.size for row in rows(g)]
+        means = [_reductions.mean(row) for row in rows(g)]
         moved: np.ndarray = g - by_row(g, means)
         return moved
 
@@ -107,20 +107,21 @@ class Standardize(Transform):
     array([ 1., -1.])
     """
 
-    eps: float = 1e-8
+    eps: Argument = 1e-8
     _kind: ClassVar[int] = 7
 
-    def _native(self) -> tuple[int, float, float]:
-        return self._kind, 0.0, self.eps
+    def _native(self, step: int) -> Native:
+        return self._kind, 0.0, self._values(step)[0], 0
 
-    def _numpy(self, grads: Gradients, params: Gradients, clipped: Clipped) -> Gradients:
-        del params, clipped
-        return [self._standard(g) for g in grads]
+    def _numpy(self, grads: Gradients, context: Context, eps: float) -> Gradients:
+        del context
+        return [self._standard(g, eps) for g in grads]
 
-    def _standard(self, g: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def _standard(g: np.ndarray, eps: float) -> np.ndarray:
         if g.size < 2:
             return g
-        shifted = g - g.dtype.type(_reductions.total(g) / g.size)
-        spread = _reductions.norm([shifted]) / math.sqrt(g.size) + self.eps
+        shifted = g - g.dtype.type(_reductions.mean(g))
+        spread = _reductions.norm([shifted]) / math.sqrt(g.size) + eps
         scaled: np.ndarray = shifted / g.dtype.type(spread)
         return scaled
