@@ -31,11 +31,13 @@ class Blocks {
   }
 
   void update(int64_t begin, int64_t end) {
-    const Run<T> run = run_function();
-    if (direct()) {
+    Chain<T> chain;
+    if (direct() && chained(work_, tensor_, chain)) {
       T* slot[kMaxSlots];
       for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(tensor_.slot[k], begin);
-      return run(at(tensor_.param, begin), at(tensor_.grad, begin), slot, end - begin, scalars_);
+      const Run<T> run = run_function(chain.length > 0);
+      return run(at(tensor_.param, begin), at(tensor_.grad, begin), slot, end - begin, scalars_,
+                 chain);
     }
     update_blocks(begin, end, [](int64_t) {});
   }
@@ -73,15 +75,17 @@ class Blocks {
     }
   }
 
-  Run<T> run_function() const { return entry_.run(row_.variant * kDecays + int(row_.decay), T()); }
+  Run<T> run_function(bool chained) const {
+    return entry_.run((row_.variant * kDecays + int(row_.decay)) * 2 + chained, T());
+  }
 
   // The update, block by block; `then(n)` looks at the new parameter of each.
   template <class F>
   void update_blocks(int64_t begin, int64_t end, F then) {
-    const Run<T> run = run_function();
+    const Run<T> run = run_function(false);
     each(begin, end, [&](int64_t first, int64_t n) {
       load_all(first, n);
-      run(p_, g_, slot_, n, scalars_);
+      run(p_, g_, slot_, n, scalars_, {});
       then(n);
       store(tensor_.param, first, n, p_);
       store_slots(first, n);
@@ -91,10 +95,9 @@ class Blocks {
 
   bool used(int k) const { return info_.slots[row_.variant] >> k & 1; }
 
-  // Nothing to gather and nothing to transform: the rule reads and writes the buffers themselves.
+  // Nothing to gather: the rule reads and writes the buffers themselves.
   bool direct() const {
-    bool plain = contiguous(tensor_.param) && contiguous(tensor_.grad) && !work_.op_count &&
-                 !work_.zero_grads;
+    bool plain = contiguous(tensor_.param) && contiguous(tensor_.grad) && !work_.zero_grads;
     for (int k = 0; k < kMaxSlots; ++k) plain &= !used(k) || contiguous(tensor_.slot[k]);
     return plain;
   }

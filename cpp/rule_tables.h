@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels.h"
 #include "rules/all.h"
+#include "transforms.h"
 
 namespace {
 
@@ -9,7 +10,8 @@ using namespace instep;
 
 // Updates n elements; scalars end with the decay.
 template <class T>
-using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars);
+using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
+                     const Chain<T>& chain);
 
 // The first pass of a rule of two: advances the slots if asked to, and writes what is measured.
 template <class T>
@@ -54,15 +56,17 @@ Rule rule_of(const T* scalars) {
   return rule;
 }
 
-template <class Rule, Decay D, class T>
-void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars) {
+template <class Rule, Decay D, bool chained, class T>
+void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars, const Chain<T>& given) {
   const Rule rule = rule_of<Rule>(scalars);
+  const Chain<T> chain = given;
   const T decay = scalars[kMaxScalars];
   T* const local[] = {slot[0], slot[1], slot[2]};
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) {
     T param = p[i], grad = g[i];
     Slots<Rule::slots, T> s(local, i);
+    if constexpr (chained) grad = chain(grad);
     if constexpr (D == Decay::l2) grad = grad + decay * param;
     if constexpr (D == Decay::decoupled) param = param * decay;
     rule(param, grad, s.a, s.b, s.c);
@@ -91,11 +95,11 @@ void measure(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars
   }
 }
 
-// The functions of one rule, index variant * kDecays + decay.
+// The functions of one rule, index (variant * kDecays + decay) * 2 + chained.
 template <template <class, unsigned> class R>
 struct Compiled {
   static constexpr unsigned variants = R<float, 0>::variants;
-  static constexpr unsigned codes = variants * kDecays;
+  static constexpr unsigned codes = variants * kDecays * 2;
   static constexpr bool two_passes = is_two_passes<R<float, 0>>(0);
   static constexpr int scalars = scalar_count<R<float, 0>>(sizeof(float)) - two_passes;
   static_assert(scalars + two_passes <= kMaxScalars);
@@ -110,11 +114,12 @@ struct Compiled {
   template <unsigned C>
   constexpr void fill() {
     if constexpr (C < codes) {
-      constexpr unsigned variant = C / kDecays;
+      constexpr unsigned variant = C / 2 / kDecays;
+      constexpr Decay decay = Decay(C / 2 % kDecays);
       using F32 = R<float, variant>;
       using F64 = R<double, variant>;
-      run_f32[C] = &run<F32, Decay(C % kDecays), float>;
-      run_f64[C] = &run<F64, Decay(C % kDecays), double>;
+      run_f32[C] = &run<F32, decay, C % 2, float>;
+      run_f64[C] = &run<F64, decay, C % 2, double>;
       if constexpr (two_passes) {
         measure_f32[variant] = &measure<F32, float>;
         measure_f64[variant] = &measure<F64, double>;

@@ -32,6 +32,31 @@ struct Divide {
   T operator()(T x) const { return x / value; }
 };
 
+// What usual transforms come to, for the loop of the rule to do on its way: a factor, a limit and
+// another factor. With those of no effect (1 and infinity) the element stays as it is.
+template <class T>
+struct Chain {
+  T before = 1, limit = __builtin_inf(), after = 1;
+  int length = 0;  // how many of the three are in use, the last one included
+
+  T operator()(T x) const { return Clamp<T>{limit}(x * before) * after; }
+
+  // Appends an op if there is still a place for it.
+  bool append(Elementwise kind, T value) {
+    if (kind == Elementwise::multiply && length < 3) {
+      (length == 0 ? before : after) = value;
+      length = length == 0 ? 1 : 3;
+      return true;
+    }
+    if (kind == Elementwise::clamp && length < 2) {
+      limit = value;
+      length = 2;
+      return true;
+    }
+    return false;
+  }
+};
+
 template <class T, class F>
 void map_block(F f, const T* in, T* out, int64_t n) {
 #pragma GCC ivdep
@@ -69,6 +94,21 @@ void apply_by_row(const Op& op, const Tensor& tensor, const T* in, int64_t first
   }
 }
 
+// The value of an op that has one for the whole tensor.
+inline double value_of(const Op& op, const Tensor& tensor) {
+  return op.each ? op.each[tensor.index] : op.value;
+}
+
+// Whether all transforms fit a chain.
+template <class T>
+bool chained(const Work& work, const Tensor& tensor, Chain<T>& chain) {
+  for (int32_t k = 0; k < work.op_count; ++k) {
+    const Op& op = work.ops[k];
+    if (op.by_row || !chain.append(op.kind, T(value_of(op, tensor)))) return false;
+  }
+  return true;
+}
+
 // The gradient block after all transforms; the first of them moves it into scratch, so that the
 // caller's gradient is never written. `first` is the number of the block's first element.
 template <class T>
@@ -81,7 +121,7 @@ const T* transformed(const Work& work, const Tensor& tensor, const T* g, int64_t
     } else if (op.by_row) {
       apply_by_row(op, tensor, g, first, scratch, n);
     } else {
-      apply(op, T(op.each ? op.each[tensor.index] : op.value), g, scratch, n);
+      apply(op, T(value_of(op, tensor)), g, scratch, n);
     }
     g = scratch;
   }
