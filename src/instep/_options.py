@@ -35,6 +35,16 @@ OPTIONS: dict[str, tuple[validate.Check, Any]] = {
 """The rule and the default of each."""
 
 
+class _Accumulated:
+    """The default gradients of a step: what was accumulated."""
+
+    def __repr__(self) -> str:
+        return "<accumulated>"
+
+
+ACCUMULATED: Any = _Accumulated()
+
+
 class StepReport(NamedTuple):
     """What a step did."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,9 +14,9 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 State = dict[str, np.ndarray]
 
 
-def aligned_zeros(like: np.ndarray) -> np.ndarray:
+def aligned_zeros(like: np.ndarray, order: Literal["K", "C"] = "K") -> np.ndarray:
     """Return zeros with the shape, dtype and axis order of an array, on a 64-byte border."""
-    strides = np.empty_like(like, order="K", subok=False).strides
+    strides = np.empty_like(like, order=order, subok=False).strides
     memory = np.zeros(like.nbytes + ALIGNMENT, np.uint8)
     offset = -memory.ctypes.data % ALIGNMENT
     return np.ndarray(like.shape, like.dtype, memory.data, offset, strides)

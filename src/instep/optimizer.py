@@ -13,10 +13,11 @@ import numpy as np
 from . import _plans as plans
 from . import _validate as validate
 from . import transforms as tf
+from ._accumulate import Accumulator
 from ._buffers import Buffers
 from ._docs import completed
 from ._groups import SHARED, Hyperparameter, ParamGroup, Rules
-from ._options import OPTIONS, Options, Params, Schedulable, StepReport
+from ._options import ACCUMULATED, OPTIONS, Options, Params, Schedulable, StepReport
 from ._state import State, aligned_zeros, read_state, write_state
 from ._structure import Groups
 
@@ -72,17 +73,20 @@ class Optimizer(ABC):
             *chosen["transforms"],
             *([tf.Scale(-1.0)] if chosen["maximize"] else []),
         ]
+        self._backend: str = chosen["backend"]
+        self._zero_grads: bool = chosen["zero_grads"]
+        self._accumulator: Accumulator | None = None
         self._moving = any(t._moving() for t in self._transforms)
         slots = [tuple(s.get(name) for name in self._slot_names) for s in self._state]
         self._plan = plans.make_plan(
-            chosen["backend"],
+            self._backend,
             self._rule,
             type(self)._numpy,
             self._buffers.seal(slots, self._slot_names),
             self._transforms,
             measure=type(self)._measure,
             check_finite=self._nonfinite != "propagate",
-            zero_grads=chosen["zero_grads"],
+            zero_grads=self._zero_grads,
         )
         self._regroup()
 
@@ -207,14 +211,15 @@ class Optimizer(ABC):
 
     # The step.
 
-    def step(self, grads: Any) -> StepReport:
+    def step(self, grads: Any = ACCUMULATED) -> StepReport:
         """Update all parameters in place.
 
         Parameters
         ----------
         grads : same structure as the parameters
             A gradient for each parameter: same shape and dtype, any strides, not written (but for
-            ``zero_grads``). None leaves its parameter, state and step count alone.
+            ``zero_grads``). None leaves its parameter, state and step count alone. To be left out
+            after :meth:`accumulate`: then the step takes the mean of what was accumulated.
 
         Returns
         -------
@@ -230,18 +235,87 @@ class Optimizer(ABC):
         A step that raises or is skipped has changed nothing.
         """
         with self._lock:
+            if grads is ACCUMULATED:
+                return self._step_accumulated()
+            if self._accumulator and self._accumulator.calls:
+                raise ValueError(
+                    "grads: must be left out after accumulate(), or what was accumulated be "
+                    f"forgotten with zero_grad(); got {validate.shown(grads)}"
+                )
+            return self._step(self._structure.flatten("grads", grads))
+
+    def _step(self, leaves: plans.Gradients, *accumulated: Any) -> StepReport:
+        plan = self._plan
+        if plan.regroup:
+            self._regroup()
+        if self._moving:
+            plan.retune([t._native(plan.steps + 1) for t in self._transforms])
+        now = [group.at(plan.steps) for group in self._groups]
+        rows = [self._row(now[g], plan.count(i) + 1) for g, i in self._cohorts]
+        finite, norm, factor = plan.step(leaves, rows, *accumulated)
+        if not finite and self._nonfinite == "raise":
+            self._raise_nonfinite(leaves)
+        return StepReport(plan.steps, now[0]["lr"], norm, factor, not finite)
+
+    def accumulate(self, grads: Any) -> float:
+        """Add the gradients of a micro-batch to those before; ``step()`` then takes their mean.
+
+        The mean is that of the calls: each counts once. It is the gradient of the whole batch if
+        each micro-batch has as many samples and its gradient is the mean over them; for gradients
+        that are sums over samples, add :class:`Scale` with 1 / (samples in a micro-batch).
+
+        The norm is found on the way: a step that clips by norm first does not read the gradients
+        once more. The sums have memory of their own, which the first call allocates, and live until
+        the next step that is not refused, or :meth:`zero_grad`. They are not part of the state.
+
+        Parameters
+        ----------
+        grads : same structure as the parameters
+            As for :meth:`step`; they are read at once and may be used again. None adds nothing; a
+            parameter that had None in every call is left alone by the step.
+
+        Returns
+        -------
+        float
+            The norm of the mean of what has been accumulated so far, before any transform.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a gradient does not fit; then nothing is changed.
+
+        Examples
+        --------
+        >>> import numpy as np, instep
+        >>> w = np.zeros(2)
+        >>> opt = instep.SGD([w], lr=1.0, transforms=[instep.ClipByGlobalNorm(1.0)])
+        >>> opt.accumulate([np.array([6.0, 0.0])]), opt.accumulate([np.array([0.0, 8.0])])
+        (6.0, 5.0)
+        >>> report = opt.step()  # with the mean, [3, 4]
+        >>> report.grad_norm, w.round(6)
+        (5.0, array([-0.6, -0.8]))
+        """
+        with self._lock:
             leaves = self._structure.flatten("grads", grads)
-            plan = self._plan
-            if plan.regroup:
-                self._regroup()
-            if self._moving:
-                plan.retune([t._native(plan.steps + 1) for t in self._transforms])
-            now = [group.at(plan.steps) for group in self._groups]
-            rows = [self._row(now[g], plan.count(i) + 1) for g, i in self._cohorts]
-            finite, norm, factor = plan.step(leaves, rows)
-            if not finite and self._nonfinite == "raise":
-                self._raise_nonfinite(leaves)
-            return StepReport(plan.steps, now[0]["lr"], norm, factor, not finite)
+            if self._accumulator is None:
+                self._accumulator = Accumulator(
+                    self._backend, self._buffers, zero_grads=self._zero_grads
+                )
+            return self._accumulator.add(leaves)
+
+    def zero_grad(self) -> None:
+        """Forget what was accumulated."""
+        with self._lock:
+            if self._accumulator:
+                self._accumulator.clear()
+
+    def _step_accumulated(self) -> StepReport:
+        a = self._accumulator
+        if a is None or not a.calls:
+            raise TypeError("grads: must be given where nothing was accumulated")
+        report = self._step(a.leaves(), a.mean, a.squares)
+        a.clear()
+        return report
 
     def _regroup(self) -> None:
         """Find the cohorts: parameters of one group with one step count, which share a row."""
