@@ -45,10 +45,10 @@ class Blocks {
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
     each(begin, end, [&](int64_t first, int64_t n) {
       load_all(first, n);
-      measure(n, true);
+      const T* measured = measure(n, true);
       store_slots(first, n);
       *of_param++ = reduce_block(Reduction::sum_squares, 1, p_, n);
-      *of_measured++ = reduce_block(Reduction::sum_squares, 1, out_, n);
+      *of_measured++ = reduce_block(Reduction::sum_squares, 1, measured, n);
     });
   }
 
@@ -120,8 +120,8 @@ class Blocks {
     }
   }
 
-  void measure(int64_t n, bool advance) {
-    entry_.measure(row_.variant, T())(p_, g_, slot_, n, scalars_, advance, out_);
+  const T* measure(int64_t n, bool advance) {
+    return entry_.measure(row_.variant, T())(p_, g_, slot_, n, scalars_, advance, out_);
   }
 
   const T* block_of(Source source, int64_t first, int64_t n) {
@@ -131,8 +131,7 @@ class Blocks {
       return transformed(work_, tensor_, g, first, n, grad_);
     }
     load_all(first, n);
-    measure(n, false);
-    return out_;
+    return measure(n, false);
   }
 
   const Work& work_;

@@ -13,10 +13,11 @@ template <class T>
 using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
                      const Chain<T>& chain);
 
-// The first pass of a rule of two: advances the slots if asked to, and writes what is measured.
+// The first pass of a rule of two: advances the slots if asked to, and returns what is measured:
+// the gradient, or what it wrote to `out`.
 template <class T>
-using Measure = void (*)(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
-                         bool advance, T* out);
+using Measure = const T* (*)(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
+                             bool advance, T* out);
 
 template <class Rule>
 constexpr int scalar_count(int element_size) {
@@ -75,23 +76,30 @@ void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars, const Ch
   }
 }
 
-template <class Rule, class T>
-void measure(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, bool advance,
-             T* out) {
+template <class Rule, bool advance, class T>
+void measure_each(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, T* out) {
   const Rule rule = rule_of<Rule>(scalars);
   T* const local[] = {slot[0], slot[1], slot[2]};
-  if (advance) {
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) {
-      Slots<Rule::slots, T> s(local, i);
+  for (int64_t i = 0; i < n; ++i) {
+    Slots<Rule::slots, T> s(local, i);
+    if constexpr (advance) {
       rule.advance(p[i], g[i], s.a, s.b, s.c);
       s.store(local, i);
     }
-  }
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) {
-    const Slots<Rule::slots, T> s(local, i);
     out[i] = rule.measured(p[i], g[i], s.a, s.b, s.c);
+  }
+}
+
+template <class Rule, class T>
+const T* measure(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, bool advance,
+                 T* out) {
+  if constexpr (Rule::measures_gradient) {
+    return g;
+  } else {
+    const auto each = advance ? measure_each<Rule, true, T> : measure_each<Rule, false, T>;
+    each(p, g, slot, n, scalars, out);
+    return out;
   }
 }
 

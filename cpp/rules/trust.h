@@ -1,6 +1,7 @@
 // Rules whose step follows from norms of the whole tensor. They run in two passes: `advance`
-// updates the slots, `measured` is the element whose norm is compared with the parameter's, and the
-// update gets the ratio of the norms as `trust`, its last scalar.
+// updates the slots, `measured` is the element whose norm is compared with the parameter's (neither
+// is there where that is the gradient), and the update gets the ratio of the norms as `trust`, its
+// last scalar.
 #pragma once
 #include "../scalar_math.h"
 
@@ -11,7 +12,7 @@ template <class T, unsigned V>
 struct Lamb {
   enum : unsigned { variants = 1 };
   static constexpr unsigned slots = 0b011;
-  static constexpr bool two_passes = true;
+  static constexpr bool two_passes = true, measures_gradient = false;
   T lr, beta1, one_minus_beta1, beta2, one_minus_beta2, unbias1, root, eps, weight_decay, trust;
 
   void advance(T, T g, T& m, T& v, T&) const {
@@ -31,11 +32,9 @@ template <class T, unsigned V>
 struct Lars {
   enum : unsigned { momentum = 1, nesterov = 2, first = 4, variants = 8 };
   static constexpr unsigned slots = V & momentum ? 0b001 : 0;
-  static constexpr bool two_passes = true;
+  static constexpr bool two_passes = true, measures_gradient = true;
   T lr, mu, weight_decay, trust;
 
-  void advance(T, T, T&, T&, T&) const {}
-  T measured(T, T g, T, T, T) const { return g; }
   void operator()(T& p, T g, T& buf, T&, T&) const {
     g = trust * (g + weight_decay * p);
     if constexpr ((V & momentum) != 0) {
