@@ -17,8 +17,12 @@ from ._buffers import Buffers
 from ._docs import completed
 from ._groups import SHARED, Hyperparameter, ParamGroup, Rules
 from ._options import OPTIONS, Options, Params, Schedulable, StepReport
-from ._state import State, aligned_zeros, read_state, write_state
+from ._state import Archive, State, aligned_zeros
 from ._structure import Groups
+
+
+def _all_arrays(params: Mapping[Any, Any]) -> bool:
+    return all(isinstance(value, np.ndarray) for value in params.values())
 
 
 class Optimizer(ABC):
@@ -56,12 +60,12 @@ class Optimizer(ABC):
         cls.__doc__ = completed(cls, SHARED | cls._own)
 
     def __init__(self, params: Params, hyper: dict[str, Any], options: Options) -> None:
-        chosen = self._chosen(options)
+        chosen = self._chosen(hyper, options)
         # Reentrant: a signal handler that saves the state may come in the middle of a step.
         self._lock = threading.RLock()
         self._nonfinite: str = chosen["nonfinite"]
         self._groups, self._structure = self._grouped(params, hyper)
-        leaves = self._structure.flatten("params", self.params)
+        leaves = self._structure.leaves
         self._buffers = Buffers(self._structure.names, leaves)
         owners = [g for g, n in enumerate(self._structure.sizes) for _ in range(n)]
         self._owners = owners
@@ -79,6 +83,7 @@ class Optimizer(ABC):
             check_finite=self._nonfinite != "propagate",
             zero_grads=chosen["zero_grads"],
         )
+        self._archive = Archive(type(self).__name__, self._structure, self._groups, self._state)
         self._regroup()
 
     # What a subclass says about its rule.
@@ -131,10 +136,12 @@ class Optimizer(ABC):
 
     # Construction.
 
-    def _chosen(self, options: Options) -> dict[str, Any]:
+    @classmethod
+    def _chosen(cls, hyper: Iterable[str], options: Options) -> dict[str, Any]:
         for name in options:
             if name not in OPTIONS:
-                raise TypeError(f"{name}: {type(self).__name__} has no such argument")
+                takes = validate.known(name, ["params", *hyper, *OPTIONS])
+                raise TypeError(f"{name}: {cls.__name__} has no such argument; it takes {takes}")
         given = {name: options.get(name, default) for name, (_, default) in OPTIONS.items()}
         return {name: OPTIONS[name][0](name, value) for name, value in given.items()}
 
@@ -147,17 +154,26 @@ class Optimizer(ABC):
 
     @classmethod
     def _grouped(cls, params: Any, hyper: dict[str, Any]) -> tuple[list[ParamGroup], Groups]:
-        if not isinstance(params, (np.ndarray, Mapping, str)) and hasattr(params, "__iter__"):
+        kept = (np.ndarray, Mapping, list, tuple, str)
+        if not isinstance(params, kept) and hasattr(params, "__iter__"):
             params = list(params)
-        grouped = isinstance(params, list) and any(isinstance(p, Mapping) for p in params)
+        grouped = isinstance(params, (list, tuple)) and any(isinstance(p, Mapping) for p in params)
+        if isinstance(params, Mapping) and "params" in params and not _all_arrays(params):
+            raise TypeError(
+                "params: must be a list where it has groups; write [{'params': ...}] around the "
+                "single one"
+            )
         specs = params if grouped else [{"params": params}]
+        rules = cls._rules(hyper)
+        shared = rules.each(hyper)
         groups = []
         for i, spec in enumerate(specs):
             if not isinstance(spec, Mapping) or "params" not in spec:
                 got = validate.shown(spec)
                 raise TypeError(f"params[{i}]: must be a dict with the key 'params'; got {got}")
             own = {name: value for name, value in spec.items() if name != "params"}
-            groups.append(ParamGroup(spec["params"], hyper | own, cls._rules(hyper)))
+            place = f"params[{i}]" if grouped else ""
+            groups.append(ParamGroup(spec["params"], shared | own, rules, place=place))
         structure = Groups("params", [g["params"] for g in groups], grouped=grouped)
         if not structure.names:
             raise ValueError("params: must have at least one array; got none")
@@ -210,6 +226,7 @@ class Optimizer(ABC):
         grads : same structure as the parameters
             A gradient for each parameter: same shape and dtype, any strides, not written (but for
             ``zero_grads``). None leaves its parameter, state and step count alone.
+            With groups a list with an entry for each.
 
         Returns
         -------
@@ -218,13 +235,15 @@ class Optimizer(ABC):
         Raises
         ------
         TypeError, ValueError
-            If a gradient does not fit; the message names it, the rule and what was received.
+            If a gradient does not fit, or the list or dict of parameters no longer holds the arrays
+            that it had at first; the message names it, the rule and what was received.
         FloatingPointError
             If a gradient is not finite, with ``nonfinite="raise"``.
 
         A step that raises or is skipped has changed nothing.
         """
         with self._lock:
+            self._structure.check_held()
             leaves = self._structure.flatten("grads", grads)
             plan = self._plan
             if plan.regroup:
@@ -253,7 +272,7 @@ class Optimizer(ABC):
             bad = np.argwhere(~np.isfinite(g if g is not None else 0.0))
             if len(bad):
                 at = tuple(bad[0].tolist())
-                got = f"{g[at]} at index {at}, {len(bad)} such in all"  # type: ignore[index]
+                got = f"{g[at]} at index {at}, {len(bad)} such in this array"  # type: ignore[index]
                 raise FloatingPointError(f"grads{name}: must be finite; got {got}")
 
     # Saving.
@@ -266,51 +285,61 @@ class Optimizer(ABC):
     def state_dict(self) -> dict[str, Any]:
         """Return all that a later run needs to go on, in torch's form; arrays are copies.
 
-        Schedules are functions and not part of it: construct the optimizer with them again.
+        Schedules are functions and not part of it, but for the state of those that have one
+        (:class:`instep.schedules.ReduceOnPlateau`): construct the optimizer with them again.
+
+        Returns
+        -------
+        dict
+            ``"optimizer"`` (the class), ``"names"`` (of the parameters), ``"state"``,
+            ``"param_groups"`` and ``"steps"``.
+
+        Raises
+        ------
+        ValueError
+            If the list or dict of parameters no longer holds the arrays that it had at first.
+
+        Examples
+        --------
+        >>> import numpy as np, instep
+        >>> opt = instep.SGD({"w": np.ones(2)}, momentum=0.9)
+        >>> report = opt.step({"w": np.ones(2)})
+        >>> saved = opt.state_dict()
+        >>> saved["names"], saved["state"]
+        (["['w']"], {0: {'step': 1, 'momentum_buffer': array([1., 1.])}})
         """
         with self._lock:
-            first = np.cumsum([0, *self._structure.sizes]).tolist()
-            groups = [
-                {name: v for name, v in group.items() if name != "params" and not callable(v)}
-                | {"params": list(range(first[k], first[k + 1]))}
-                for k, group in enumerate(self._groups)
-            ]
-            state = write_state(self._plan.counts, self._state)
-            return {"state": state, "param_groups": groups, "steps": self.steps}
+            self._structure.check_held()
+            return self._archive.write(self._plan)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned, if it fits; else change nothing.
 
+        Parameters are matched by name: keys of a dict may come in another order, members of a list
+        are named by their place. A hyperparameter that is a schedule here stays one.
+
+        Parameters
+        ----------
+        state_dict : dict
+            From an optimizer of the same class, with parameters of the same names and shapes.
+
         Raises
         ------
         TypeError, ValueError
-            If keys, shapes, dtypes or hyperparameters do not fit this optimizer.
+            If class, names, shapes, dtypes or hyperparameters do not fit this optimizer, or if a
+            hyperparameter was a schedule and is none here.
+
+        Examples
+        --------
+        >>> import numpy as np, instep
+        >>> opt = instep.SGD({"v": np.ones(1), "w": np.ones(2)}, momentum=0.9)
+        >>> later = instep.SGD({"w": np.ones(2), "v": np.ones(1)}, momentum=0.9)
+        >>> report = opt.step({"v": np.zeros(1), "w": np.ones(2)})
+        >>> later.load_state_dict(opt.state_dict())
+        >>> later.state["w"]["momentum_buffer"]
+        array([1., 1.])
         """
         with self._lock:
-            keys = {"state", "param_groups", "steps"}
-            if not isinstance(state_dict, Mapping) or set(state_dict) != keys:
-                got = validate.shown(state_dict)
-                raise ValueError(f"state_dict: must have the keys {sorted(keys)}; got {got}")
-            groups = self._read_groups(state_dict["param_groups"])
-            counts = read_state(state_dict["state"], self._state)
-            steps = validate.count("state_dict['steps']", state_dict["steps"], 0)
-            for group, values in zip(self._groups, groups, strict=True):
-                group.replace(values)
-            for i, slots in enumerate(self._state):
-                for name, slot in slots.items():
-                    slot[...] = state_dict["state"][i][name]
-            self._plan.steps = steps
-            self._plan.counts = counts
+            self._structure.check_held()
+            self._archive.load(self._plan, state_dict)
             self._regroup()
-
-    def _read_groups(self, given: Any) -> list[dict[str, Any]]:
-        fits = isinstance(given, (list, tuple)) and len(given) == len(self._groups)
-        if not fits or not all(isinstance(values, Mapping) for values in given):
-            raise ValueError(
-                f"state_dict['param_groups']: must be {len(self._groups)} dicts; "
-                f"got {validate.shown(given)}"
-            )
-        return [
-            group.merged({name: v for name, v in dict(values).items() if name != "params"})
-            for group, values in zip(self._groups, given, strict=True)
-        ]
