@@ -26,10 +26,12 @@ class Buffers:
         params: Sequence[np.ndarray],
         *,
         prefix: str = "params",
+        grads: str = "grads",
         writeable: bool = True,
     ) -> None:
         self.names = list(names)
         self._writeable = writeable
+        self._grads = grads
         self._owned = [f"{prefix}{name}" for name in names]
         self.params = [
             validate.array(name, param, writeable=writeable)
@@ -67,7 +69,8 @@ class Buffers:
         param = self.params[i]
         if a.dtype != param.dtype:
             raise TypeError(
-                f"{name}: dtype must be that of its parameter, {param.dtype}; got {a.dtype}"
+                f"{name}: dtype must be that of its parameter, {param.dtype}; got {a.dtype}; "
+                f"cast it with {name}.astype(np.{param.dtype})"
             )
         if a.shape != param.shape:
             raise ValueError(
@@ -76,7 +79,7 @@ class Buffers:
 
     def check_gradient(self, i: int, grad: object, *, writeable: bool = False) -> None:
         """Refuse a gradient that does not fit parameter ``i``."""
-        name = f"grads{self.names[i]}"
+        name = f"{self._grads}{self.names[i]}"
         g = validate.array(name, grad, writeable=writeable)
         self._must_match(name, g, i)
         for k in self._near(validate.bounds(g)):
@@ -100,7 +103,7 @@ class Buffers:
         for i, g in present:
             self.check_gradient(i, g, writeable=True)
         validate.check_disjoint(
-            [f"grads{self.names[i]}" for i, _ in present], [g for _, g in present]
+            [f"{self._grads}{self.names[i]}" for i, _ in present], [g for _, g in present]
         )
 
     def check_unchanged(self) -> None:

@@ -170,7 +170,10 @@ class Functions:
         signature = step_signature(cls)
 
         def function(*args: Any, **kwargs: Any) -> None:
-            bound = signature.bind(*args, **kwargs)
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
             bound.apply_defaults()
             self._step(cls, bound.arguments)
 
@@ -195,7 +198,8 @@ class Functions:
                 got = validate.shown(slot)
                 raise TypeError(f"{name}: must be an array (hyperparameters go by name); got {got}")
         row = tuple(slots[name] if name in used else None for name in cls._slot_names)
-        buffers = Buffers([""], [param], prefix="param").seal([row], cls._slot_names)
+        buffers = Buffers([""], [param], prefix="param", grads="grad")
+        buffers.seal([row], cls._slot_names)
         transforms = [Scale(-1.0)] if maximize else []
         plan = make_plan(
             self._backend, cls._rule, cls._numpy, buffers, transforms, measure=cls._measure
