@@ -99,3 +99,30 @@ def test_step_functions_are_named(module: Any) -> None:
         with pytest.raises(TypeError, match=message):
             call()
     assert (p == 1).all()
+
+
+def test_misspelt_attributes_are_refused() -> None:
+    opt = instep.SGD([np.ones(1)], lr=0.5)
+    for name, hint in (("learning_rate", "lr"), ("momentum", r"param_groups\[0\]\['momentum'\]")):
+        with pytest.raises(
+            AttributeError, match=rf"^{name}: SGD has no such attribute; set {hint}$"
+        ):
+            setattr(opt, name, 0.1)
+        assert not hasattr(opt, name)
+    with pytest.raises(AttributeError, match="steps"):
+        opt.steps = 3  # type: ignore[misc]
+    opt.lr = 0.25
+    assert opt.lr == 0.25
+
+
+def test_repr() -> None:
+    opt = instep.SGD([{"params": [np.ones(1)]}, {"params": {"w": W, "v": W + 1}, "lr": 0.5}])
+    opt.step([[None], {"w": None, "v": None}])
+    own = "momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False"
+    assert repr(opt).splitlines() == [
+        "SGD (",
+        f"    group 0: arrays=1, lr=0.001, {own}",
+        f"    group 1: arrays=2, lr=0.5, {own}",
+        "    steps: 1",
+        ")",
+    ]

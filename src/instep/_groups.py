@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import _validate as validate
+from ._structure import Groups
 
 
 class Hyperparameter(NamedTuple):
@@ -156,6 +159,45 @@ class ParamGroup(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return 1 + len(self._values)
 
+    def text(self) -> str:
+        """Return the hyperparameters as they would be passed."""
+        return ", ".join(f"{name}={value!r}" for name, value in self._values.items())
+
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in self._values.items())
-        return f"ParamGroup({values})"
+        return f"ParamGroup({self.text()})"
+
+
+def make_groups(
+    params: Any, hyper: Mapping[str, Any], rules: Rules
+) -> tuple[list[ParamGroup], Groups]:
+    """Return the groups, one where the parameters come in none, and their structure."""
+    kept = (np.ndarray, Mapping, list, tuple, str)
+    if not isinstance(params, kept) and hasattr(params, "__iter__"):
+        params = list(params)
+    if isinstance(params, Mapping) and "params" in params and not _all_arrays(params):
+        raise TypeError(
+            "params: must be a list where it has groups; write [{'params': ...}] around the single "
+            "one"
+        )
+    grouped = isinstance(params, (list, tuple)) and any(isinstance(p, Mapping) for p in params)
+    shared = rules.each(hyper)
+    groups = [
+        _make_group(f"params[{i}]" if grouped else "", spec, shared, rules)
+        for i, spec in enumerate(params if grouped else [{"params": params}])
+    ]
+    structure = Groups("params", [g["params"] for g in groups], grouped=grouped)
+    if not structure.names:
+        raise ValueError("params: must have at least one array; got none")
+    return groups, structure
+
+
+def _all_arrays(params: Mapping[Any, Any]) -> bool:
+    return all(isinstance(value, np.ndarray) for value in params.values())
+
+
+def _make_group(place: str, spec: Any, shared: Mapping[str, Any], rules: Rules) -> ParamGroup:
+    if not isinstance(spec, Mapping) or "params" not in spec:
+        got = validate.shown(spec)
+        raise TypeError(f"{place}: must be a dict with the key 'params'; got {got}")
+    own = {name: value for name, value in spec.items() if name != "params"}
+    return ParamGroup(spec["params"], {**shared, **own}, rules, place=place)

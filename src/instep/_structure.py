@@ -112,8 +112,9 @@ class Held:
         # Lists and dicts take identical members for equal, which is a hundred times faster than a
         # loop in Python. Arrays that are not identical have no truth value, but for tiny ones.
         try:
-            return self._tree == self._before and all(
-                map(is_, map(self._tree.__getitem__, self._tiny_keys), self._tiny)
+            return self._tree == self._before and (
+                not self._tiny
+                or all(map(is_, map(self._tree.__getitem__, self._tiny_keys), self._tiny))
             )
         except Exception:  # noqa: BLE001 - whatever stands there now may raise anything
             return False

@@ -5,45 +5,23 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from textwrap import indent
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
 from . import _plans as plans
-from . import _validate as validate
 from . import transforms as tf
 from ._buffers import Buffers
-from ._docs import completed
-from ._groups import SHARED, Hyperparameter, ParamGroup, Rules
-from ._options import OPTIONS, Options, Params, Schedulable, StepReport
+from ._docs import completed, parameters
+from ._groups import SHARED, Hyperparameter, ParamGroup, Rules, make_groups
+from ._options import Options, Params, Schedulable, StepReport, choose
 from ._state import Archive, State, aligned_zeros
-from ._structure import Groups
-
-
-def _all_arrays(params: Mapping[Any, Any]) -> bool:
-    return all(isinstance(value, np.ndarray) for value in params.values())
 
 
 class Optimizer(ABC):
     """What all optimizers have in common.
-
-    Parameters
-    ----------
-    params : ndarray, list, tuple, dict or list of groups
-        Arrays of float32 or float64 with any strides, updated in place. Groups are dicts with the
-        arrays as ``"params"`` and hyperparameters of their own.
-    transforms : sequence of transforms
-        Applied to the gradients in flight, in this order; see :mod:`instep.transforms`.
-    maximize : bool
-        Ascend: negate the gradient after the transforms.
-    nonfinite : "propagate", "skip" or "raise"
-        What to do when a gradient, as passed, has an infinity or a NaN: go on as torch does, leave
-        everything as it was and say so in the report, or raise :class:`FloatingPointError`.
-    zero_grads : bool
-        Set the gradients to zero once they are used.
-    backend : "native" or "reference"
-        The C++ kernels, or the same bits from NumPy.
 
     Every hyperparameter but the flags may be a function of the number of steps taken so far.
     """
@@ -60,11 +38,11 @@ class Optimizer(ABC):
         cls.__doc__ = completed(cls, SHARED | cls._own)
 
     def __init__(self, params: Params, hyper: dict[str, Any], options: Options) -> None:
-        chosen = self._chosen(hyper, options)
+        chosen = choose(type(self).__name__, hyper, options)
         # Reentrant: a signal handler that saves the state may come in the middle of a step.
         self._lock = threading.RLock()
         self._nonfinite: str = chosen["nonfinite"]
-        self._groups, self._structure = self._grouped(params, hyper)
+        self._groups, self._structure = make_groups(params, hyper, self._rules(hyper))
         leaves = self._structure.leaves
         self._buffers = Buffers(self._structure.names, leaves)
         owners = [g for g, n in enumerate(self._structure.sizes) for _ in range(n)]
@@ -136,48 +114,12 @@ class Optimizer(ABC):
 
     # Construction.
 
-    @classmethod
-    def _chosen(cls, hyper: Iterable[str], options: Options) -> dict[str, Any]:
-        for name in options:
-            if name not in OPTIONS:
-                takes = validate.known(name, ["params", *hyper, *OPTIONS])
-                raise TypeError(f"{name}: {cls.__name__} has no such argument; it takes {takes}")
-        given = {name: options.get(name, default) for name, (_, default) in OPTIONS.items()}
-        return {name: OPTIONS[name][0](name, value) for name, value in given.items()}
-
     def _allocated(self, param: np.ndarray, group: ParamGroup) -> State:
         slots = {name: aligned_zeros(param) for name in group.slots}
         if type(self)._start is not Optimizer._start:
             for name, value in self._start(group.at(0)).items():
                 slots[name][...] = value
         return slots
-
-    @classmethod
-    def _grouped(cls, params: Any, hyper: dict[str, Any]) -> tuple[list[ParamGroup], Groups]:
-        kept = (np.ndarray, Mapping, list, tuple, str)
-        if not isinstance(params, kept) and hasattr(params, "__iter__"):
-            params = list(params)
-        grouped = isinstance(params, (list, tuple)) and any(isinstance(p, Mapping) for p in params)
-        if isinstance(params, Mapping) and "params" in params and not _all_arrays(params):
-            raise TypeError(
-                "params: must be a list where it has groups; write [{'params': ...}] around the "
-                "single one"
-            )
-        specs = params if grouped else [{"params": params}]
-        rules = cls._rules(hyper)
-        shared = rules.each(hyper)
-        groups = []
-        for i, spec in enumerate(specs):
-            if not isinstance(spec, Mapping) or "params" not in spec:
-                got = validate.shown(spec)
-                raise TypeError(f"params[{i}]: must be a dict with the key 'params'; got {got}")
-            own = {name: value for name, value in spec.items() if name != "params"}
-            place = f"params[{i}]" if grouped else ""
-            groups.append(ParamGroup(spec["params"], shared | own, rules, place=place))
-        structure = Groups("params", [g["params"] for g in groups], grouped=grouped)
-        if not structure.names:
-            raise ValueError("params: must have at least one array; got none")
-        return groups, structure
 
     # What a user reads and sets.
 
@@ -275,6 +217,21 @@ class Optimizer(ABC):
                 got = f"{g[at]} at index {at}, {len(bad)} such in this array"  # type: ignore[index]
                 raise FloatingPointError(f"grads{name}: must be finite; got {got}")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse attributes that there are not: ``opt.learning_rate = 0.1`` would do nothing."""
+        if not name.startswith("_") and not hasattr(type(self), name):
+            hint = f"param_groups[0][{name!r}]" if name in self._groups[0] else "lr"
+            raise AttributeError(f"{name}: {type(self).__name__} has no such attribute; set {hint}")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """Show each group with its hyperparameters, and the steps taken."""
+        groups = [
+            f"    group {k}: arrays={n}, {group.text()}"
+            for k, (n, group) in enumerate(zip(self._structure.sizes, self._groups, strict=True))
+        ]
+        return "\n".join([f"{type(self).__name__} (", *groups, f"    steps: {self.steps}", ")"])
+
     # Saving.
 
     def __reduce__(self) -> NoReturn:
@@ -343,3 +300,6 @@ class Optimizer(ABC):
             self._structure.check_held()
             self._archive.load(self._plan, state_dict)
             self._regroup()
+
+
+Optimizer.__doc__ = f"{Optimizer.__doc__}\n{indent(parameters({}), '    ')}\n    "
