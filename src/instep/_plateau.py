@@ -23,7 +23,8 @@ class ReduceOnPlateau:
         m < b (1 - \theta) \text{ (min, rel)}, \quad m > b (1 + \theta) \text{ (max, rel)}, \quad
         m < b - \theta \text{ (min, abs)}, \quad m > b + \theta \text{ (max, abs)}
 
-    A metric that is NaN is never better.
+    A metric that is NaN is never better. An optimizer that has the schedule as a hyperparameter
+    saves and restores its state.
 
     Parameters
     ----------
@@ -50,8 +51,6 @@ class ReduceOnPlateau:
     ------
     TypeError, ValueError
         If an argument breaks its rule; the message names argument, rule and value.
-
-    ``state_dict`` of an optimizer that has it as a hyperparameter contains its state.
 
     Examples
     --------
