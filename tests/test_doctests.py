@@ -6,10 +6,13 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import types
 
+import numpy as np
 import pytest
 
 import instep
+from instep._options import OPTIONS
 
 MODULES = [
     m.name for m in pkgutil.walk_packages(instep.__path__, "instep.") if "_core" not in m.name
@@ -41,3 +44,35 @@ def test_functions_have_docstrings_and_one_signature(module: object) -> None:
         assert native == inspect.signature(getattr(instep.reference, name)), name
     adam = str(inspect.signature(instep.functional.adam_))
     assert adam.startswith("(param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq=None, *, step, lr")
+
+
+@pytest.mark.parametrize("module", [instep.functional, instep.reference], ids=["native", "numpy"])
+@pytest.mark.parametrize("name", instep.functional.__all__)
+def test_examples_of_functions(name: str, module: types.ModuleType) -> None:
+    """These are made when they are asked for, where doctest's own search does not find them."""
+    (test,) = doctest.DocTestFinder(recurse=False).find(getattr(module, name), name, module=False)
+    assert test.examples[-1].want.strip(), "shows no result"
+    assert doctest.DocTestRunner().run(test).failed == 0
+    native = inspect.getdoc(getattr(instep.functional, name))
+    assert native == inspect.getdoc(getattr(module, name)).replace("reference", "functional")
+
+
+def test_results_of_functions_are_those_of_the_optimizers() -> None:
+    for name in instep.optimizers.__all__:
+        function = getattr(instep.functional, f"{name.lower()}_")
+        w = np.array([1.0, -2.0])
+        getattr(instep, name)([w], lr=0.1).step([2 * w])
+        assert f"\n{w.round(6).tolist()}\n" in function.__doc__
+        assert all(slot in function.__doc__ for slot in getattr(instep, name)._slot_names)
+    assert "\n[0.9, -1.9]\n" in instep.functional.adam_.__doc__
+    assert "zeros, but for ``step_size``: 0.01 with" in " ".join(
+        instep.functional.rprop_.__doc__.split()
+    )
+
+
+def test_shared_options_are_explained() -> None:
+    for name in ("Optimizer", *instep.optimizers.__all__):
+        for option in OPTIONS:
+            assert f"\n    {option} : default " in getattr(instep, name).__doc__
+    for field in instep.StepReport._fields:
+        assert f"\n    {field} : " in instep.StepReport.__doc__

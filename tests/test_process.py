@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -81,6 +82,24 @@ def test_threads_from_the_environment(text: str, fine: bool) -> None:
         assert done.stdout.strip() == text
     else:
         assert f"INSTEP_NUM_THREADS: must be an integer >= 1; got {text!r}" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["INSTEP_ISA", "INSTEP_NUM_THREADS"])
+def test_command_says_a_bad_environment_in_one_line(name: str, tmp_path: Path) -> None:
+    script = tmp_path / "instep"  # what an installation makes of the entry point
+    script.write_text("from instep.cli import main\nmain()\n")
+    path = {"PYTHONPATH": str(SOURCE.parent)}
+    for arguments in (["-m", "instep"], [str(script)]):
+        command = [sys.executable, *arguments, "info", "--json"]
+        env = dict(os.environ) | path | {name: "odd"}
+        done = subprocess.run(command, check=False, env=env, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert re.fullmatch(rf"instep: {name}: must be .*; got 'odd'\n", done.stderr), done.stderr
+        assert not done.stdout
+        env.pop(name)
+        done = subprocess.run(command, check=False, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert instep.__version__ in done.stdout
 
 
 def test_threads_are_limited_by_openmp() -> None:

@@ -257,19 +257,21 @@ def test_every_optimizer_is_in_the_table() -> None:
 @pytest.mark.parametrize(("cls", "name", "value"), HYPER)
 def test_bad_hyperparameter(cls: type[instep.Optimizer], name: str, value: Any) -> None:
     p = np.ones(3)
-    with pytest.raises((TypeError, ValueError), match=rf"^{name}(\[\d\])?: (must be|needs)"):
+    alone = rf"^{name}(\[\d\])?: (must be|needs)"
+    with pytest.raises((TypeError, ValueError), match=alone):
         cls([p], **{"lr": 0.1, name: value})
     assert (p == 1).all()
     if name in COMMON and name not in ("lr", "weight_decay"):
         return
     opt = cls([p], lr=0.1)
     before = copy.deepcopy(dict(opt.param_groups[0]))
-    for change in (
-        lambda: opt.param_groups[0].__setitem__(name, value),
-        lambda: opt.param_groups[0].update({name: value}),
-        lambda: cls([{"params": [p], name: value}], lr=0.1),
+    in_group = rf"^params\[0\](: {name}|\['{name}'\](\[\d\])?): (must be|needs)"
+    for change, message in (
+        (lambda: opt.param_groups[0].__setitem__(name, value), alone),
+        (lambda: opt.param_groups[0].update({name: value}), alone),
+        (lambda: cls([{"params": [p], name: value}], lr=0.1), in_group),
     ):
-        with pytest.raises((TypeError, ValueError), match=rf"^{name}(\[\d\])?: (must be|needs)"):
+        with pytest.raises((TypeError, ValueError), match=message):
             change()
     np.testing.assert_equal(dict(opt.param_groups[0]), before)
 
@@ -285,7 +287,7 @@ def test_message_has_argument_rule_and_value() -> None:
 def test_unknown_arguments() -> None:
     with pytest.raises(TypeError, match="beta: SGD has no such argument"):
         instep.SGD([np.zeros(1)], beta=1)  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match="beta: must be one of the hyperparameters lr, momentum"):
+    with pytest.raises(ValueError, match=r"^params\[0\]\['beta'\]: must be one of .* lr, mom"):
         instep.SGD([{"params": [np.zeros(1)], "beta": 1}])
     opt = instep.SGD([np.zeros(1)])
     with pytest.raises(ValueError, match="beta: must be one of the hyperparameters"):
@@ -370,7 +372,7 @@ def test_step_functions(module: Any) -> None:
     refuse(r"^exp_avg: shape must be", p, g, np.ones(4), v, step=1)
     refuse(r"^exp_avg: dtype must be", p, g, np.ones(3, np.float32), v, step=1)
     refuse(r"^exp_avg_sq: must not overlap; is exp_avg", p, g, m, m, step=1)
-    refuse(r"^grads: must not overlap", p, v, m, v, step=1)
+    refuse(r"^grad: must not overlap", p, v, m, v, step=1)
     refuse(r"^param: must be a numpy.ndarray", None, g, m, v, step=1)
     refuse(r"^maximize: must be True or False", p, g, m, v, step=1, maximize=1)
     with pytest.raises(AttributeError, match="has no attribute 'adamz_'"):

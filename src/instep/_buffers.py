@@ -26,10 +26,12 @@ class Buffers:
         params: Sequence[np.ndarray],
         *,
         prefix: str = "params",
+        grads: str = "grads",
         writeable: bool = True,
     ) -> None:
         self.names = list(names)
         self._writeable = writeable
+        self._grads = grads
         self._owned = [f"{prefix}{name}" for name in names]
         self.params = [
             validate.array(name, param, writeable=writeable)
@@ -67,7 +69,8 @@ class Buffers:
         param = self.params[i]
         if a.dtype != param.dtype:
             raise TypeError(
-                f"{name}: dtype must be that of its parameter, {param.dtype}; got {a.dtype}"
+                f"{name}: dtype must be that of its parameter, {param.dtype}; got {a.dtype}; "
+                f"cast it with {name}.astype(np.{param.dtype})"
             )
         if a.shape != param.shape:
             raise ValueError(
@@ -76,7 +79,7 @@ class Buffers:
 
     def check_gradient(self, i: int, grad: object, *, writeable: bool = False) -> np.ndarray:
         """Return a gradient as an array, or refuse it if it does not fit parameter ``i``."""
-        name = f"grads{self.names[i]}"
+        name = f"{self._grads}{self.names[i]}"
         # The gradient of a parameter without axes is often a NumPy scalar: what a sum returns.
         if isinstance(grad, np.generic) and self.params[i].ndim == 0 and not writeable:
             grad = np.asarray(grad)
@@ -98,13 +101,22 @@ class Buffers:
             if self._bounds[self._order[place]][1] > low:
                 yield self._order[place]
 
+    def refuse_nonfinite(self, grads: Sequence[np.ndarray | None]) -> None:
+        """Raise for the first gradient with an infinity or a NaN."""
+        for name, g in zip(self.names, grads, strict=True):
+            bad = np.argwhere(~np.isfinite(g if g is not None else 0.0))
+            if len(bad):
+                at = tuple(bad[0].tolist())
+                got = f"{g[at]} at index {at}, {len(bad)} such in this array"  # type: ignore[index]
+                raise FloatingPointError(f"{self._grads}{name}: must be finite; got {got}")
+
     def check_zeroable(self, grads: Sequence[np.ndarray | None]) -> None:
         """Refuse gradients that cannot be zeroed after the step (``zero_grads``)."""
         present = [(i, g) for i, g in enumerate(grads) if g is not None]
         for i, g in present:
             self.check_gradient(i, g, writeable=True)
         validate.check_disjoint(
-            [f"grads{self.names[i]}" for i, _ in present], [g for _, g in present]
+            [f"{self._grads}{self.names[i]}" for i, _ in present], [g for _, g in present]
         )
 
     def check_unchanged(self) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from textwrap import fill, indent
+from typing import Any
 
 from ._groups import Hyperparameter
+from ._options import OPTIONS
 
 PLACE = "    References\n    ----------\n"
 
 PARAMS = """params : ndarray, list, tuple, dict or list of groups
-    Arrays of float32 or float64, updated in place."""
-
-OPTIONS = """**options
-    transforms, maximize, nonfinite, zero_grads, backend: see :class:`instep.Optimizer`."""
+    Arrays of float32 or float64 with any strides, updated in place; they must stay the same
+    objects. Lists and dicts are one level deep. Groups are dicts with the arrays as ``"params"``
+    and hyperparameters of their own."""
 
 RAISES = """Raises
 ------
@@ -21,12 +23,19 @@ TypeError, ValueError
     If an argument breaks its rule; the message names argument, rule and value."""
 
 
+def parameters(hyper: Mapping[str, tuple[Any, str]]) -> str:
+    """Return the section Parameters: these, by default and meaning, and the shared options."""
+    lines = ["Parameters", "----------", PARAMS]
+    shared = {name: (option.default, option.meaning) for name, option in OPTIONS.items()}
+    for name, (default, meaning) in {**hyper, **shared}.items():
+        text = fill(meaning, 90, break_on_hyphens=False)
+        lines += [f"{name} : default {default!r}", indent(text, "    ")]
+    return "\n".join(lines)
+
+
 def completed(cls: type, table: Mapping[str, Hyperparameter]) -> str:
     """Return the class's docstring with the sections Parameters and Raises before References."""
-    doc = cls.__doc__ or ""
-    lines = ["Parameters", "----------", PARAMS]
-    for p in list(inspect.signature(cls).parameters.values())[1:-1]:
-        lines += [f"{p.name} : default {p.default!r}", f"    {table[p.name].meaning}"]
-    text = "\n".join([*lines, OPTIONS, "", RAISES])
-    indented = "\n".join(f"    {line}" if line else "" for line in text.split("\n"))
-    return doc.replace(PLACE, f"{indented}\n\n{PLACE}", 1)
+    own = list(inspect.signature(cls).parameters.values())[1:-1]
+    hyper = {p.name: (p.default, table[p.name].meaning) for p in own}
+    text = indent(f"{parameters(hyper)}\n\n{RAISES}", "    ")
+    return (cls.__doc__ or "").replace(PLACE, f"{text}\n\n{PLACE}", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -170,13 +171,17 @@ class Functions:
         signature = step_signature(cls)
 
         def function(*args: Any, **kwargs: Any) -> None:
-            bound = signature.bind(*args, **kwargs)
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
             bound.apply_defaults()
             self._step(cls, bound.arguments)
 
         function.__name__ = function.__qualname__ = f"{cls.__name__.lower()}_"
-        function.__doc__ = _document(cls)
         function.__signature__ = signature  # type: ignore[attr-defined]
+        module = "functional" if self._backend == "native" else "reference"
+        function.__doc__ = _document(cls, function, module)
         return function
 
     def _step(self, cls: type[Optimizer], given: dict[str, Any]) -> None:
@@ -195,7 +200,8 @@ class Functions:
                 got = validate.shown(slot)
                 raise TypeError(f"{name}: must be an array (hyperparameters go by name); got {got}")
         row = tuple(slots[name] if name in used else None for name in cls._slot_names)
-        buffers = Buffers([""], [param], prefix="param").seal([row], cls._slot_names)
+        buffers = Buffers([""], [param], prefix="param", grads="grad")
+        buffers.seal([row], cls._slot_names)
         transforms = [Scale(-1.0)] if maximize else []
         plan = make_plan(
             self._backend, cls._rule, cls._numpy, buffers, transforms, measure=cls._measure
@@ -220,13 +226,55 @@ def step_signature(cls: type[Optimizer]) -> inspect.Signature:
     return inspect.Signature([*arrays, *optional, step, *hyper, maximize])
 
 
-def _document(cls: type[Optimizer]) -> str:
-    slots = ", ".join(f"``{name}``" for name in cls._slot_names)
+def _document(cls: type[Optimizer], function: Callable[..., None], module: str) -> str:
+    names = ", ".join(f"``{name}``" for name in cls._slot_names)
+    defaults = {
+        p.name: p.default
+        for p in inspect.signature(function).parameters.values()
+        if p.default is not p.empty
+    }
+    starts = "".join(
+        f", but for ``{name}``: {value:g} with the default hyperparameters"
+        for name, value in cls._start(defaults).items()
+    )
+    written = f"``param`` and the slots ({names}) are" if names else "``param`` is"
+    text = (
+        f"{written} updated, ``grad`` is only read: arrays of one shape and dtype (float32 or "
+        f"float64), any strides. ``step`` is the number of this step, from 1. "
+        + (f"Before the first the slots are zeros{starts}. " if names else "")
+        + "Hyperparameters, their defaults, the equation and the errors are those of the class. "
+        "``maximize`` negates the gradient."
+    )
     return (
-        f"Take one step of :class:`instep.{cls.__name__}` in place.\n\n"
-        f"``param`` and the slots ({slots}) are updated, ``grad`` is only read:\n"
-        "arrays of one shape and dtype (float32 or float64), any strides. ``step`` is the number\n"
-        "of this step, from 1.\n"
-        "Hyperparameters, their defaults, the equation and the errors are those of the class.\n"
-        "``maximize`` negates the gradient.\n"
+        f"Take one step of :class:`instep.{cls.__name__}` in place.\n\n{fill(text, 90)}\n\n"
+        f"{_example(cls, function, defaults, module)}"
+    )
+
+
+def _example(
+    cls: type[Optimizer], function: Callable[..., None], defaults: dict[str, Any], module: str
+) -> str:
+    """Return a first step on two numbers as a doctest, with the result that it has."""
+    h = {**defaults, "lr": 0.1}
+    start = {name: cls._start(h).get(name, 0.0) for name in cls._used_slots(h)}
+    w = np.array([1.0, -2.0])
+    function(w, 2 * w, *(np.full(2, value) for value in start.values()), step=1, lr=0.1)
+    slots = [
+        f">>> {name} = " + (f"np.full(2, {value!r})" if value else "np.zeros(2)")
+        for name, value in start.items()
+    ]
+    arguments = ", ".join(["w", "2 * w", *start])
+    return "\n".join(
+        [
+            "Examples",
+            "--------",
+            ">>> import numpy as np",
+            f">>> from instep import {module}",
+            ">>> w = np.array([1.0, -2.0])",
+            *slots,
+            f">>> {module}.{function.__name__}({arguments}, step=1, lr=0.1)",
+            ">>> w.round(6).tolist()",
+            f"{w.round(6).tolist()}",
+            "",
+        ]
     )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import _validate as validate
+from ._structure import Groups
 
 
 class Hyperparameter(NamedTuple):
@@ -45,10 +49,37 @@ class Rules(NamedTuple):
     check_together: Callable[[dict[str, Any]], None]
     used_slots: Callable[[dict[str, Any]], tuple[str, ...]]
 
+    def each(self, values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+        """Check each by itself; schedules (functions of the steps taken) pass until they are used.
+
+        ``place`` is the group for messages, "" where there is only one.
+        """
+        checked = {}
+        for name, value in values.items():
+            shown = f"{place}[{name!r}]" if place else name
+            if name not in self.checks:
+                raise ValueError(
+                    f"{shown}: must be one of the hyperparameters "
+                    f"{validate.known(name, self.checks)}"
+                )
+            check = self.checks[name]
+            function = schedulable(check) and callable(value)
+            checked[name] = value if function else check(shown, value)
+        return checked
+
 
 def schedulable(check: validate.Check) -> bool:
     """Whether a hyperparameter with this rule may be a function of the steps taken."""
     return check is not validate.flag and not isinstance(check, validate.OneOf)
+
+
+@contextmanager
+def _prefixed(place: str) -> Iterator[None]:
+    """Put the group in front of a message."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}" if place else str(error)) from None
 
 
 class ParamGroup(MutableMapping[str, Any]):
@@ -58,39 +89,36 @@ class ParamGroup(MutableMapping[str, Any]):
     set of keys.
     """
 
-    def __init__(self, params: Any, hyper: Mapping[str, Any], rules: Rules) -> None:
+    def __init__(
+        self, params: Any, hyper: Mapping[str, Any], rules: Rules, *, place: str = ""
+    ) -> None:
         self._params = params
         self._rules = rules
+        self._place = place  # how messages name the group; "" where there is only one
         self._values: dict[str, Any] = {}
-        self._values = self._checked(hyper)
+        self._values = self._checked(hyper, place)
         self.slots = rules.used_slots(self._values)
         self.replace(self._values)
 
-    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        for name in values:
-            if name not in self._rules.checks:
-                known = ", ".join(self._rules.checks)
-                raise ValueError(f"{name}: must be one of the hyperparameters {known}")
-        # A schedule (a function of the steps taken) is checked at every step.
-        checked = {
-            name: value if schedulable(check) and callable(value) else check(name, value)
-            for name, value in values.items()
-            for check in [self._rules.checks[name]]
-        }
-        self._rules.check_together(checked)
+    def _checked(self, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+        checked = self._rules.each(values, place)
+        with _prefixed(place):
+            self._rules.check_together(checked)
         return checked
 
-    def merged(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def merged(self, values: Mapping[str, Any], *, place: str | None = None) -> dict[str, Any]:
         """Return all hyperparameters with some replaced, checked."""
-        checked = self._checked({**self._values, **values})
+        place = self._place if place is None else place
+        checked = self._checked({**self._values, **values}, place)
         for slot in self._rules.used_slots(checked):
             if slot not in self.slots:
                 changed = ", ".join(
                     f"{name}={v!r}" for name, v in checked.items() if v != self._values[name]
                 )
-                raise ValueError(
-                    f"{changed}: needs the slot {slot}, which was not allocated at construction"
-                )
+                with _prefixed(place):
+                    raise ValueError(
+                        f"{changed}: needs the slot {slot}, which was not allocated at construction"
+                    )
         return checked
 
     def replace(self, checked: dict[str, Any]) -> None:
@@ -98,13 +126,20 @@ class ParamGroup(MutableMapping[str, Any]):
         self._values = checked
         self.has_schedules = any(callable(value) for value in checked.values())
 
+    def schedules(self) -> dict[str, Any]:
+        """Return the hyperparameters that are functions."""
+        return {name: value for name, value in self._values.items() if callable(value)}
+
+    def constants(self) -> dict[str, Any]:
+        """Return the other hyperparameters."""
+        return {name: value for name, value in self._values.items() if not callable(value)}
+
     def at(self, step: int) -> dict[str, Any]:
         """Return the hyperparameters after ``step`` steps, schedules evaluated and checked."""
         if not self.has_schedules:
             return self._values
-        return self._checked(
-            {name: v(step) if callable(v) else v for name, v in self._values.items()}
-        )
+        now = {name: v(step) if callable(v) else v for name, v in self._values.items()}
+        return self._checked(now, self._place)
 
     def __getitem__(self, name: str) -> Any:
         return self._params if name == "params" else self._values[name]
@@ -124,6 +159,45 @@ class ParamGroup(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return 1 + len(self._values)
 
+    def text(self) -> str:
+        """Return the hyperparameters as they would be passed."""
+        return ", ".join(f"{name}={value!r}" for name, value in self._values.items())
+
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in self._values.items())
-        return f"ParamGroup({values})"
+        return f"ParamGroup({self.text()})"
+
+
+def make_groups(
+    params: Any, hyper: Mapping[str, Any], rules: Rules
+) -> tuple[list[ParamGroup], Groups]:
+    """Return the groups, one where the parameters come in none, and their structure."""
+    kept = (np.ndarray, Mapping, list, tuple, str)
+    if not isinstance(params, kept) and hasattr(params, "__iter__"):
+        params = list(params)
+    if isinstance(params, Mapping) and "params" in params and not _all_arrays(params):
+        raise TypeError(
+            "params: must be a list where it has groups; write [{'params': ...}] around the single "
+            "one"
+        )
+    grouped = isinstance(params, (list, tuple)) and any(isinstance(p, Mapping) for p in params)
+    shared = rules.each(hyper)
+    groups = [
+        _make_group(f"params[{i}]" if grouped else "", spec, shared, rules)
+        for i, spec in enumerate(params if grouped else [{"params": params}])
+    ]
+    structure = Groups("params", [g["params"] for g in groups], grouped=grouped)
+    if not structure.names:
+        raise ValueError("params: must have at least one array; got none")
+    return groups, structure
+
+
+def _all_arrays(params: Mapping[Any, Any]) -> bool:
+    return all(isinstance(value, np.ndarray) for value in params.values())
+
+
+def _make_group(place: str, spec: Any, shared: Mapping[str, Any], rules: Rules) -> ParamGroup:
+    if not isinstance(spec, Mapping) or "params" not in spec:
+        got = validate.shown(spec)
+        raise TypeError(f"{place}: must be a dict with the key 'params'; got {got}")
+    own = {name: value for name, value in spec.items() if name != "params"}
+    return ParamGroup(spec["params"], {**shared, **own}, rules, place=place)

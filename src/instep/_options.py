@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
@@ -25,14 +25,51 @@ class Options(TypedDict, total=False):
     backend: Literal["native", "reference"]
 
 
-OPTIONS: dict[str, tuple[validate.Check, Any]] = {
-    "transforms": (tf.check, ()),
-    "maximize": (validate.flag, False),
-    "nonfinite": (validate.OneOf("propagate", "skip", "raise"), "propagate"),
-    "zero_grads": (validate.flag, False),
-    "backend": (validate.OneOf("native", "reference"), "native"),
+class Option(NamedTuple):
+    """The rule and the default of a shared argument, and what it means."""
+
+    check: validate.Check
+    default: Any
+    meaning: str
+
+
+OPTIONS: dict[str, Option] = {
+    "transforms": Option(
+        tf.check, (), "Applied to the gradients in flight, in this order: ``instep.ClipByNorm`` ..."
+    ),
+    "maximize": Option(
+        validate.flag, default=False, meaning="Ascend: negate the gradient after the transforms."
+    ),
+    "nonfinite": Option(
+        validate.OneOf("propagate", "skip", "raise"),
+        "propagate",
+        "What to do when a gradient, as passed, has an infinity or a NaN: go on as torch does, "
+        '"skip" the step (everything stays as it was, and the report says so), or "raise" '
+        "FloatingPointError.",
+    ),
+    "zero_grads": Option(
+        validate.flag,
+        default=False,
+        meaning="Set the gradients to zero once a step used them; not where it is skipped.",
+    ),
+    "backend": Option(
+        validate.OneOf("native", "reference"),
+        "native",
+        'The C++ kernels, or the same bits from NumPy ("reference").',
+    ),
 }
-"""The rule and the default of each."""
+
+
+def choose(owner: str, hyper: Iterable[str], options: Options) -> dict[str, Any]:
+    """Return all options, checked; ``hyper`` names the owner's other arguments."""
+    for name in options:
+        if name not in OPTIONS:
+            takes = validate.known(name, ["params", *hyper, *OPTIONS])
+            raise TypeError(f"{name}: {owner} has no such argument; it takes {takes}")
+    return {
+        name: option.check(name, options.get(name, option.default))
+        for name, option in OPTIONS.items()
+    }
 
 
 class _Accumulated:
@@ -46,15 +83,24 @@ ACCUMULATED: Any = _Accumulated()
 
 
 class StepReport(NamedTuple):
-    """What a step did."""
+    """What a step did.
+
+    Attributes
+    ----------
+    step : int
+        How many steps have been taken, this one included unless it was skipped.
+    lr : float
+        The learning rate used (of the first group).
+    grad_norm : float or None
+        The norm of all gradients before ``ClipByGlobalNorm``; None without that transform.
+    clip_factor : float or None
+        What ``ClipByGlobalNorm`` multiplied the gradients by; None without that transform.
+    skipped : bool
+        Whether a gradient was not finite and nothing was changed (``nonfinite="skip"``).
+    """
 
     step: int
-    """How many steps have been taken, this one included unless it was skipped."""
     lr: float
-    """The learning rate used (of the first group)."""
     grad_norm: float | None
-    """The norm of all gradients before ``ClipByGlobalNorm``; None without that transform."""
     clip_factor: float | None
-    """What ``ClipByGlobalNorm`` multiplied the gradients by; None without that transform."""
     skipped: bool
-    """Whether a gradient was not finite and nothing was changed (``nonfinite="skip"``)."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
 
 from . import _validate as validate
+from ._groups import ParamGroup
+from ._plans import Plan
+from ._stateful import check_schedules, load_schedules, schedule_states
+from ._structure import Groups
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+MOST_STEPS = 2**53  # what a double counts exactly
 
 State = dict[str, np.ndarray]
 
@@ -22,28 +28,100 @@ def aligned_zeros(like: np.ndarray, order: Literal["K", "C"] = "K") -> np.ndarra
     return np.ndarray(like.shape, like.dtype, memory.data, offset, strides)
 
 
-def write_state(counts: Sequence[int], state: Sequence[State]) -> dict[int, dict[str, Any]]:
-    """Return torch's form of the state, by parameter number; arrays are copies."""
-    return {
-        i: {"step": count, **{name: slot.copy() for name, slot in slots.items()}}
-        for i, (count, slots) in enumerate(zip(counts, state, strict=True))
-    }
+class Archive:
+    """The way of an optimizer's state into a dict and back."""
+
+    def __init__(
+        self, optimizer: str, structure: Groups, groups: Sequence[ParamGroup], state: list[State]
+    ) -> None:
+        self._optimizer = optimizer
+        self._names = structure.names
+        self._sizes = structure.sizes
+        self._groups = groups
+        self._state = state
+
+    def write(self, plan: Plan) -> dict[str, Any]:
+        """Return everything in torch's form; arrays are copies."""
+        ends = list(accumulate(self._sizes))
+        numbers = [list(range(end - n, end)) for end, n in zip(ends, self._sizes, strict=True)]
+        return {
+            "optimizer": self._optimizer,
+            "names": list(self._names),
+            "state": {
+                i: {"step": count, **{name: slot.copy() for name, slot in slots.items()}}
+                for i, (count, slots) in enumerate(zip(plan.counts, self._state, strict=True))
+            },
+            "param_groups": [
+                {**group.constants(), "schedules": schedule_states(group), "params": members}
+                for group, members in zip(self._groups, numbers, strict=True)
+            ],
+            "steps": plan.steps,
+        }
+
+    def load(self, plan: Plan, given: Any) -> None:
+        """Take over what `write` returned, if it fits; else change nothing."""
+        validate.keys("state_dict", given, ["optimizer", "names", "state", "param_groups", "steps"])
+        if given["optimizer"] != self._optimizer:
+            raise ValueError(
+                f"state_dict['optimizer']: must be {self._optimizer!r}, which is to take it over; "
+                f"got {given['optimizer']!r}"
+            )
+        places = self._places(given["names"])
+        hyper = self._read_groups(given["param_groups"])
+        validate.keys("state_dict['state']", given["state"], range(len(places)))
+        entries = [given["state"][i] for i in places]
+        counts = [
+            _read_entry(f"state_dict['state'][{i}]", entry, slots)
+            for i, entry, slots in zip(places, entries, self._state, strict=True)
+        ]
+        steps = _count("state_dict['steps']", given["steps"])
+        load_schedules(self._groups, [values["schedules"] for values in given["param_groups"]])
+        # Nothing can fail from here on.
+        for group, values in zip(self._groups, hyper, strict=True):
+            group.replace(values)
+        for slots, entry in zip(self._state, entries, strict=True):
+            for name, slot in slots.items():
+                slot[...] = entry[name]
+        plan.steps = steps
+        plan.counts = counts
+
+    def _places(self, given: Any) -> Sequence[int]:
+        """Return for each parameter its number in what was saved: names count, not order."""
+        name = "state_dict['names']"
+        if not isinstance(given, (list, tuple)) or not all(isinstance(n, str) for n in given):
+            raise TypeError(f"{name}: must be a list of strings; got {validate.shown(given)}")
+        place_of = {n: i for i, n in enumerate(given)}
+        if list(given) == self._names:
+            return range(len(given))
+        validate.same_members(name, "must name this optimizer's parameters", self._names, given)
+        if len(place_of) < len(given):
+            raise ValueError(f"{name}: must be distinct to be in another order")
+        return [place_of[n] for n in self._names]
+
+    def _read_groups(self, given: Any) -> list[dict[str, Any]]:
+        name, n = "state_dict['param_groups']", len(self._groups)
+        if not isinstance(given, (list, tuple)) or len(given) != n:
+            got = len(given) if isinstance(given, (list, tuple)) else validate.shown(given)
+            raise ValueError(f"{name}: must be a list of {n} dicts; got {got}")
+        return [
+            _read_group(f"{name}[{i}]", group, values)
+            for i, (group, values) in enumerate(zip(self._groups, given, strict=True))
+        ]
 
 
-def read_state(given: Any, state: Sequence[State]) -> list[int]:
-    """Check torch's form of the state against what is there; return the counts."""
-    if not isinstance(given, Mapping) or set(given) != set(range(len(state))):
-        got = sorted(given)[:5] if isinstance(given, Mapping) else validate.shown(given)
-        raise ValueError(
-            f"state_dict['state']: must have the keys 0 to {len(state) - 1}; got {got}"
-        )
-    return [_read_entry(f"state_dict['state'][{i}]", given[i], state[i]) for i in range(len(state))]
+def _read_group(name: str, group: ParamGroup, values: Any) -> dict[str, Any]:
+    """Check a saved group; return the hyperparameters that are numbers there and here."""
+    if not isinstance(values, Mapping) or not isinstance(values.get("schedules"), Mapping):
+        got = validate.shown(values)
+        raise TypeError(f"{name}: must be a dict with a dict as 'schedules'; got {got}")
+    validate.keys(name, {**values, **values["schedules"]}, [*group, "schedules"])
+    check_schedules(name, group, values["schedules"])
+    stay = {"params", "schedules", *group.schedules()}
+    return group.merged({k: v for k, v in values.items() if k not in stay}, place=name)
 
 
 def _read_entry(name: str, entry: Any, slots: State) -> int:
-    if not isinstance(entry, Mapping) or set(entry) != {"step", *slots}:
-        got = sorted(entry) if isinstance(entry, Mapping) else validate.shown(entry)
-        raise ValueError(f"{name}: must have the keys {sorted({'step', *slots})}; got {got}")
+    validate.keys(name, entry, ["step", *slots])
     for key, slot in slots.items():
         value = validate.array(f"{name}[{key!r}]", entry[key], writeable=False)
         if value.shape != slot.shape or value.dtype != slot.dtype:
@@ -51,4 +129,11 @@ def _read_entry(name: str, entry: Any, slots: State) -> int:
                 f"{name}[{key!r}]: must have shape {slot.shape} and dtype {slot.dtype}; "
                 f"got {value.shape} and {value.dtype}"
             )
-    return validate.count(f"{name}['step']", entry["step"], 0)
+    return _count(f"{name}['step']", entry["step"])
+
+
+def _count(name: str, value: Any) -> int:
+    n = validate.count(name, value, 0)
+    if n > MOST_STEPS:
+        raise ValueError(f"{name}: must be an integer <= {MOST_STEPS}; got {n}")
+    return n

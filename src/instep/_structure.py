@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import is_, itemgetter
 from typing import Any
 
 import numpy as np
 
-from ._validate import shown
+from ._validate import same_members, shown
 
 
 class Structure:
@@ -26,6 +27,9 @@ class Structure:
                 f"got {shown(tree)}"
             )
         self.names = [""] if self._kind == "array" else [f"[{key!r}]" for key in self.keys]
+        self._getter: Callable[[Any], Sequence[Any]] = (
+            itemgetter(*self.keys) if len(self.keys) > 1 else self._members
+        )
 
     def flatten(self, name: str, tree: Any) -> Sequence[Any]:
         """Return the members of a tree of this structure, or raise where it differs."""
@@ -37,23 +41,42 @@ class Structure:
                 )
             return tree
         if self._kind == "mapping" and isinstance(tree, Mapping):
-            self._same_keys(name, tree)
-            return [tree[key] for key in self.keys]
-        if self._kind == "array" and (tree is None or isinstance(tree, np.ndarray)):
+            return self._values(name, tree)
+        if self._kind == "array" and (tree is None or isinstance(tree, (np.ndarray, np.generic))):
             return (tree,)
         expected = {"array": "a numpy.ndarray", "mapping": "a dict", "sequence": "a list or tuple"}
         raise TypeError(
             f"{name}: must be {expected[self._kind]}, as the parameters are; got {shown(tree)}"
         )
 
-    def _same_keys(self, name: str, tree: Mapping[Any, Any]) -> None:
-        missing = [key for key in self.keys if key not in tree]
-        unknown = [key for key in tree if key not in set(self.keys)]
-        if missing or unknown:
+    def _values(self, name: str, tree: Mapping[Any, Any]) -> Sequence[Any]:
+        if type(tree) is dict and len(tree) == len(self.keys):  # others may insert what they lack
+            try:
+                return self._getter(tree)
+            except KeyError:
+                pass
+        same_members(name, "must have the keys of the parameters", self.keys, tree)
+        return self._members(tree)
+
+    def _members(self, tree: Any) -> tuple[Any, ...]:
+        return tuple(tree[key] for key in self.keys)
+
+    def check_held(self, name: str, tree: Any, leaves: Sequence[Any]) -> None:
+        """Refuse a list or dict whose members are no longer these."""
+        if self._kind == "mapping":
+            rule = "must keep the keys that the optimizer was given"
+            same_members(name, rule, self.keys, tree)
+        elif len(tree) != len(leaves):
             raise ValueError(
-                f"{name}: must have the keys of the parameters; "
-                f"missing {missing[:5]}, unknown {unknown[:5]}"
+                f"{name}: must keep the {len(leaves)} entries that the optimizer was given; "
+                f"got {len(tree)}"
             )
+        for place, key, leaf in zip(self.names, self.keys, leaves, strict=True):
+            if tree[key] is not leaf:
+                raise ValueError(
+                    f"{name}{place}: must stay the array that the optimizer was given; got another "
+                    f"one (write {name}{place}[...] = value to change it in place)"
+                )
 
     def rebuild(self, leaves: Iterable[Any]) -> Any:
         """Return the members put together again: an item, a list or a dict."""
@@ -61,6 +84,40 @@ class Structure:
         if self._kind == "array":
             return members[0]
         return members if self._kind == "sequence" else dict(zip(self.keys, members, strict=True))
+
+
+class Held:
+    """The caller's own list or dict of parameters, which must go on holding the same arrays.
+
+    ``params["w"] = params["w"] - g`` makes a new array, of which an optimizer knows nothing.
+    """
+
+    def __init__(self, name: str, structure: Structure, tree: Any) -> None:
+        self._name = name
+        self._structure = structure
+        self._tree = tree
+        self.leaves = tuple(structure.flatten(name, tree))
+        self.fixed = isinstance(tree, (np.ndarray, tuple))
+        self._before = structure.rebuild(self.leaves)
+        pairs = zip(structure.keys, self.leaves, strict=False)
+        tiny = [(key, leaf) for key, leaf in pairs if getattr(leaf, "size", 0) < 2]
+        self._tiny_keys, self._tiny = [key for key, _ in tiny], [leaf for _, leaf in tiny]
+
+    def check(self) -> None:
+        """Refuse to go on where a member was replaced, added or removed."""
+        if not self._is_as_before():
+            self._structure.check_held(self._name, self._tree, self.leaves)
+
+    def _is_as_before(self) -> bool:
+        # Lists and dicts take identical members for equal, which is a hundred times faster than a
+        # loop in Python. Arrays that are not identical have no truth value, but for tiny ones.
+        try:
+            return self._tree == self._before and (
+                not self._tiny
+                or all(map(is_, map(self._tree.__getitem__, self._tiny_keys), self._tiny))
+            )
+        except Exception:  # noqa: BLE001 - whatever stands there now may raise anything
+            return False
 
 
 class Groups:
@@ -77,6 +134,17 @@ class Groups:
         pairs = list(zip(places, self.members, strict=True))
         self.names = [f"{place}{name}" for place, s in pairs for name in s.names]
         self.sizes = [len(s.names) for s in self.members]
+        held = [
+            Held(f"{name}{place}{inner}", s, tree)
+            for (place, s), tree in zip(pairs, trees, strict=True)
+        ]
+        self.leaves = [leaf for h in held for leaf in h.leaves]
+        self._held = [h for h in held if not h.fixed]
+
+    def check_held(self) -> None:
+        """Refuse to go on where the caller's lists and dicts hold other arrays than at first."""
+        for held in self._held:
+            held.check()
 
     def flatten(self, name: str, trees: Any) -> Sequence[Any]:
         """Return all members, group after group."""

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import os
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import NoReturn
 
 from . import _validate as validate
+
+
+def _is_command() -> bool:
+    """Whether this process is ``instep ...`` or ``python -m instep ...``, importing its package."""
+    program = (getattr(sys, "argv", None) or [""])[0]
+    if program == "-m":
+        return ("-m", "instep") in pairwise(sys.orig_argv)
+    return Path(program).stem == "instep"
+
+
+def _refuse(message: str, cause: ImportError | None = None) -> NoReturn:
+    """Raise; but the command line, which cannot catch this in time, says it in one line."""
+    if _is_command():
+        sys.exit(f"instep: {message}")
+    raise ImportError(message, name=getattr(cause, "name", None)) from cause
+
 
 try:
     from . import _core
 except ImportError as error:
-    if "libgomp" in str(error):
-        hint = "install your distribution's OpenMP runtime (Debian, Ubuntu: libgomp1)"
-        raise ImportError(f"{error}; {hint}") from error
-    raise
+    hint = "install your distribution's OpenMP runtime (Debian, Ubuntu: libgomp1)"
+    _refuse(f"{error}; {hint}" if "libgomp" in str(error) else str(error), error)
 
 
 def set_num_threads(n: int) -> None:
@@ -71,7 +89,7 @@ def _from_environment() -> None:
     if not text:
         return
     if not text.isdecimal() or int(text) < 1:
-        raise ImportError(f"INSTEP_NUM_THREADS: must be an integer >= 1; got {text!r}")
+        _refuse(f"INSTEP_NUM_THREADS: must be an integer >= 1; got {text!r}")
     _core.set_num_threads(int(text))
 
 

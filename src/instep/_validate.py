@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,11 @@ def pair(first: Check, second: Check) -> Check:
     def check(name: str, value: Any) -> tuple[Any, Any]:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise TypeError(f"{name}: must be a pair of numbers; got {shown(value)}")
+        if callable(value[0]) or callable(value[1]):
+            raise TypeError(
+                f"{name}: must be a pair of numbers, or one function that returns a pair; "
+                f"got a function inside a pair"
+            )
         return first(f"{name}[0]", value[0]), second(f"{name}[1]", value[1])
 
     return check
@@ -94,6 +100,37 @@ def count(name: str, value: Any, at_least: int, at_most: int | None = None) -> i
     return n
 
 
+def known(name: str, names: Iterable[str]) -> str:
+    """List the names that there are, for a message about one that is not among them."""
+    there = list(names)
+    near = difflib.get_close_matches(name, there, n=1)
+    return ", ".join(there) + (f" (did you mean {near[0]}?)" if near else "")
+
+
+def few(members: Iterable[Any]) -> str:
+    """Return up to five members as messages show them."""
+    shown_ones = list(members)
+    return f"{shown_ones[:5]}" + (f" and {len(shown_ones) - 5} more" if shown_ones[5:] else "")
+
+
+def same_members(name: str, rule: str, expected: Collection[Any], given: Iterable[Any]) -> None:
+    """Refuse what has not exactly the expected members, in any order."""
+    there, known = list(given), set(expected)
+    present = set(there)
+    missing = [member for member in expected if member not in present]
+    unknown = [member for member in there if member not in known]
+    if missing or unknown:
+        raise ValueError(f"{name}: {rule}; missing {few(missing)}, unknown {few(unknown)}")
+
+
+def keys(name: str, given: Any, expected: Collection[Any]) -> None:
+    """Refuse what is not a dict with exactly these keys."""
+    rule = f"must be a dict with the keys {few(expected)}"
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name}: {rule}; got {shown(given)}")
+    same_members(name, rule, expected, given)
+
+
 def array(name: str, value: Any, *, writeable: bool) -> np.ndarray:
     """Accept an array of numbers that a step can read, and write if it has to."""
     if not isinstance(value, np.ndarray):
@@ -102,7 +139,10 @@ def array(name: str, value: Any, *, writeable: bool) -> np.ndarray:
         raise TypeError(f"{name}: must not be a masked array, whose mask a step would ignore")
     if value.dtype not in DTYPES:
         rule = "must be float32 or float64 in native byte order"
-        raise TypeError(f"{name}: dtype {rule}; got {value.dtype.str} ({value.dtype.name})")
+        raise TypeError(
+            f"{name}: dtype {rule}; got {value.dtype.str} ({value.dtype.name}); "
+            f"{name}.astype(np.float32) makes one that fits"
+        )
     if not value.flags.aligned:
         raise ValueError(
             f"{name}: must be aligned to its dtype; got address {value.ctypes.data:#x}"

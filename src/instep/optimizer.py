@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from textwrap import indent
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn
 
@@ -15,32 +16,14 @@ from . import _validate as validate
 from . import transforms as tf
 from ._accumulate import Accumulator
 from ._buffers import Buffers
-from ._docs import completed
-from ._groups import SHARED, Hyperparameter, ParamGroup, Rules
-from ._options import ACCUMULATED, OPTIONS, Options, Params, Schedulable, StepReport
-from ._state import State, aligned_zeros, read_state, write_state
-from ._structure import Groups
+from ._docs import completed, parameters
+from ._groups import SHARED, Hyperparameter, ParamGroup, Rules, make_groups
+from ._options import ACCUMULATED, Options, Params, Schedulable, StepReport, choose
+from ._state import Archive, State, aligned_zeros
 
 
 class Optimizer(ABC):
     """What all optimizers have in common.
-
-    Parameters
-    ----------
-    params : ndarray, list, tuple, dict or list of groups
-        Arrays of float32 or float64 with any strides, updated in place. Groups are dicts with the
-        arrays as ``"params"`` and hyperparameters of their own.
-    transforms : sequence of transforms
-        Applied to the gradients in flight, in this order; see :mod:`instep.transforms`.
-    maximize : bool
-        Ascend: negate the gradient after the transforms.
-    nonfinite : "propagate", "skip" or "raise"
-        What to do when a gradient, as passed, has an infinity or a NaN: go on as torch does, leave
-        everything as it was and say so in the report, or raise :class:`FloatingPointError`.
-    zero_grads : bool
-        Set the gradients to zero once they are used.
-    backend : "native" or "reference"
-        The C++ kernels, or the same bits from NumPy.
 
     Every hyperparameter but the flags may be a function of the number of steps taken so far.
     """
@@ -57,12 +40,12 @@ class Optimizer(ABC):
         cls.__doc__ = completed(cls, SHARED | cls._own)
 
     def __init__(self, params: Params, hyper: dict[str, Any], options: Options) -> None:
-        chosen = self._chosen(options)
+        chosen = choose(type(self).__name__, hyper, options)
         # Reentrant: a signal handler that saves the state may come in the middle of a step.
         self._lock = threading.RLock()
         self._nonfinite: str = chosen["nonfinite"]
-        self._groups, self._structure = self._grouped(params, hyper)
-        leaves = self._structure.flatten("params", self.params)
+        self._groups, self._structure = make_groups(params, hyper, self._rules(hyper))
+        leaves = self._structure.leaves
         self._buffers = Buffers(self._structure.names, leaves)
         owners = [g for g, n in enumerate(self._structure.sizes) for _ in range(n)]
         self._owners = owners
@@ -88,6 +71,7 @@ class Optimizer(ABC):
             check_finite=self._nonfinite != "propagate",
             zero_grads=self._zero_grads,
         )
+        self._archive = Archive(type(self).__name__, self._structure, self._groups, self._state)
         self._regroup()
 
     # What a subclass says about its rule.
@@ -140,37 +124,12 @@ class Optimizer(ABC):
 
     # Construction.
 
-    def _chosen(self, options: Options) -> dict[str, Any]:
-        for name in options:
-            if name not in OPTIONS:
-                raise TypeError(f"{name}: {type(self).__name__} has no such argument")
-        given = {name: options.get(name, default) for name, (_, default) in OPTIONS.items()}
-        return {name: OPTIONS[name][0](name, value) for name, value in given.items()}
-
     def _allocated(self, param: np.ndarray, group: ParamGroup) -> State:
         slots = {name: aligned_zeros(param) for name in group.slots}
         if type(self)._start is not Optimizer._start:
             for name, value in self._start(group.at(0)).items():
                 slots[name][...] = value
         return slots
-
-    @classmethod
-    def _grouped(cls, params: Any, hyper: dict[str, Any]) -> tuple[list[ParamGroup], Groups]:
-        if not isinstance(params, (np.ndarray, Mapping, str)) and hasattr(params, "__iter__"):
-            params = list(params)
-        grouped = isinstance(params, list) and any(isinstance(p, Mapping) for p in params)
-        specs = params if grouped else [{"params": params}]
-        groups = []
-        for i, spec in enumerate(specs):
-            if not isinstance(spec, Mapping) or "params" not in spec:
-                got = validate.shown(spec)
-                raise TypeError(f"params[{i}]: must be a dict with the key 'params'; got {got}")
-            own = {name: value for name, value in spec.items() if name != "params"}
-            groups.append(ParamGroup(spec["params"], hyper | own, cls._rules(hyper)))
-        structure = Groups("params", [g["params"] for g in groups], grouped=grouped)
-        if not structure.names:
-            raise ValueError("params: must have at least one array; got none")
-        return groups, structure
 
     # What a user reads and sets.
 
@@ -218,8 +177,9 @@ class Optimizer(ABC):
         ----------
         grads : same structure as the parameters
             A gradient for each parameter: same shape and dtype, any strides, not written (but for
-            ``zero_grads``). None leaves its parameter, state and step count alone. To be left out
-            after :meth:`accumulate`: then the step takes the mean of what was accumulated.
+            ``zero_grads``). None leaves its parameter, state and step count alone. With groups a
+            list with an entry for each. To be left out after :meth:`accumulate`: then the step
+            takes the mean of what was accumulated.
 
         Returns
         -------
@@ -228,13 +188,15 @@ class Optimizer(ABC):
         Raises
         ------
         TypeError, ValueError
-            If a gradient does not fit; the message names it, the rule and what was received.
+            If a gradient does not fit, or the list or dict of parameters no longer holds the arrays
+            that it had at first; the message names it, the rule and what was received.
         FloatingPointError
             If a gradient is not finite, with ``nonfinite="raise"``.
 
         A step that raises or is skipped has changed nothing.
         """
         with self._lock:
+            self._structure.check_held()
             if grads is ACCUMULATED:
                 return self._step_accumulated()
             if self._accumulator and self._accumulator.calls:
@@ -254,7 +216,7 @@ class Optimizer(ABC):
         rows = [self._row(now[g], plan.count(i) + 1) for g, i in self._cohorts]
         finite, norm, factor = plan.step(leaves, rows, *accumulated)
         if not finite and self._nonfinite == "raise":
-            self._raise_nonfinite(leaves)
+            self._buffers.refuse_nonfinite(leaves)
         return StepReport(plan.steps, now[0]["lr"], norm, factor, not finite)
 
     def accumulate(self, grads: Any) -> float:
@@ -296,6 +258,7 @@ class Optimizer(ABC):
         (5.0, array([-0.6, -0.8]))
         """
         with self._lock:
+            self._structure.check_held()
             leaves = self._structure.flatten("grads", grads)
             if self._accumulator is None:
                 self._accumulator = Accumulator(
@@ -329,13 +292,20 @@ class Optimizer(ABC):
             row_of.append(cohorts[group, count])
         self._plan.assign_rows(row_of)
 
-    def _raise_nonfinite(self, leaves: Sequence[np.ndarray | None]) -> None:
-        for name, g in zip(self._structure.names, leaves, strict=True):
-            bad = np.argwhere(~np.isfinite(g if g is not None else 0.0))
-            if len(bad):
-                at = tuple(bad[0].tolist())
-                got = f"{g[at]} at index {at}, {len(bad)} such in all"  # type: ignore[index]
-                raise FloatingPointError(f"grads{name}: must be finite; got {got}")
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse attributes that there are not: ``opt.learning_rate = 0.1`` would do nothing."""
+        if not name.startswith("_") and not hasattr(type(self), name):
+            hint = f"param_groups[0][{name!r}]" if name in self._groups[0] else "lr"
+            raise AttributeError(f"{name}: {type(self).__name__} has no such attribute; set {hint}")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """Show each group with its hyperparameters, and the steps taken."""
+        groups = [
+            f"    group {k}: arrays={n}, {group.text()}"
+            for k, (n, group) in enumerate(zip(self._structure.sizes, self._groups, strict=True))
+        ]
+        return "\n".join([f"{type(self).__name__} (", *groups, f"    steps: {self.steps}", ")"])
 
     # Saving.
 
@@ -347,51 +317,64 @@ class Optimizer(ABC):
     def state_dict(self) -> dict[str, Any]:
         """Return all that a later run needs to go on, in torch's form; arrays are copies.
 
-        Schedules are functions and not part of it: construct the optimizer with them again.
+        Schedules are functions and not part of it, but for the state of those that have one
+        (:class:`instep.schedules.ReduceOnPlateau`): construct the optimizer with them again.
+
+        Returns
+        -------
+        dict
+            ``"optimizer"`` (the class), ``"names"`` (of the parameters), ``"state"``,
+            ``"param_groups"`` and ``"steps"``.
+
+        Raises
+        ------
+        ValueError
+            If the list or dict of parameters no longer holds the arrays that it had at first.
+
+        Examples
+        --------
+        >>> import numpy as np, instep
+        >>> opt = instep.SGD({"w": np.ones(2)}, momentum=0.9)
+        >>> report = opt.step({"w": np.ones(2)})
+        >>> saved = opt.state_dict()
+        >>> saved["names"], saved["state"]
+        (["['w']"], {0: {'step': 1, 'momentum_buffer': array([1., 1.])}})
         """
         with self._lock:
-            first = np.cumsum([0, *self._structure.sizes]).tolist()
-            groups = [
-                {name: v for name, v in group.items() if name != "params" and not callable(v)}
-                | {"params": list(range(first[k], first[k + 1]))}
-                for k, group in enumerate(self._groups)
-            ]
-            state = write_state(self._plan.counts, self._state)
-            return {"state": state, "param_groups": groups, "steps": self.steps}
+            self._structure.check_held()
+            return self._archive.write(self._plan)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned, if it fits; else change nothing.
 
+        Parameters are matched by name: keys of a dict may come in another order, members of a list
+        are named by their place. A hyperparameter that is a schedule here stays one.
+
+        Parameters
+        ----------
+        state_dict : dict
+            From an optimizer of the same class, with parameters of the same names and shapes.
+
         Raises
         ------
         TypeError, ValueError
-            If keys, shapes, dtypes or hyperparameters do not fit this optimizer.
+            If class, names, shapes, dtypes or hyperparameters do not fit this optimizer, or if a
+            hyperparameter was a schedule and is none here.
+
+        Examples
+        --------
+        >>> import numpy as np, instep
+        >>> opt = instep.SGD({"v": np.ones(1), "w": np.ones(2)}, momentum=0.9)
+        >>> later = instep.SGD({"w": np.ones(2), "v": np.ones(1)}, momentum=0.9)
+        >>> report = opt.step({"v": np.zeros(1), "w": np.ones(2)})
+        >>> later.load_state_dict(opt.state_dict())
+        >>> later.state["w"]["momentum_buffer"]
+        array([1., 1.])
         """
         with self._lock:
-            keys = {"state", "param_groups", "steps"}
-            if not isinstance(state_dict, Mapping) or set(state_dict) != keys:
-                got = validate.shown(state_dict)
-                raise ValueError(f"state_dict: must have the keys {sorted(keys)}; got {got}")
-            groups = self._read_groups(state_dict["param_groups"])
-            counts = read_state(state_dict["state"], self._state)
-            steps = validate.count("state_dict['steps']", state_dict["steps"], 0)
-            for group, values in zip(self._groups, groups, strict=True):
-                group.replace(values)
-            for i, slots in enumerate(self._state):
-                for name, slot in slots.items():
-                    slot[...] = state_dict["state"][i][name]
-            self._plan.steps = steps
-            self._plan.counts = counts
+            self._structure.check_held()
+            self._archive.load(self._plan, state_dict)
             self._regroup()
 
-    def _read_groups(self, given: Any) -> list[dict[str, Any]]:
-        fits = isinstance(given, (list, tuple)) and len(given) == len(self._groups)
-        if not fits or not all(isinstance(values, Mapping) for values in given):
-            raise ValueError(
-                f"state_dict['param_groups']: must be {len(self._groups)} dicts; "
-                f"got {validate.shown(given)}"
-            )
-        return [
-            group.merged({name: v for name, v in dict(values).items() if name != "params"})
-            for group, values in zip(self._groups, given, strict=True)
-        ]
+
+Optimizer.__doc__ = f"{Optimizer.__doc__}\n{indent(parameters({}), '    ')}\n    "

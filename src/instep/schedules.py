@@ -2,6 +2,7 @@
 
 Each function here returns a function ``step -> float``, to be passed in the place of a number:
 ``instep.SGD(params, lr=instep.schedules.cosine(0.1, total_steps=1000))``. Steps count from 0.
+`ReduceOnPlateau` follows a metric instead.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from math import cos, pi, sqrt
 from typing import Literal
 
 from . import _validate as validate
+from ._plateau import ReduceOnPlateau
 
 Schedule = Callable[[int], float]
 
 __all__ = [
+    "ReduceOnPlateau",
     "constant",
     "cosine",
     "exponential",

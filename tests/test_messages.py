@@ -1,0 +1,128 @@
+"""Messages say what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import instep
+from instep import functional, reference
+
+W = np.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: instep.SGD([W], learning_rate=1),  # type: ignore[call-arg]
+            r"^learning_rate: SGD has no such argument; it takes params, lr, momentum, .* backend$",
+        ),
+        (
+            lambda: instep.SGD([W], momentun=1),  # type: ignore[call-arg]
+            r"^momentun: SGD has no such argument; .* \(did you mean momentum\?\)$",
+        ),
+        (
+            lambda: instep.SGD([{"params": [W], "weight_deca": 1}]),
+            r"^params\[0\]\['weight_deca'\]: must be one of .* \(did you mean weight_decay\?\)$",
+        ),
+        (
+            lambda: instep.SGD({"params": [W]}),
+            r"^params: must be a list where it has groups; write \[\{'params': ...\}\]",
+        ),
+        (lambda: instep.SGD({"params": W, "lr": 0.1}), r"^params: must be a list where it has"),
+        (
+            lambda: instep.Adam([W], betas=(lambda t: 0.9, 0.999)),  # type: ignore[arg-type]
+            r"^betas: must be a pair of numbers, or one function that returns a pair; got",
+        ),
+        (
+            lambda: instep.SGD({"w": np.ones(2, int)}),
+            r"^params\['w'\]: dtype must .*; params\['w'\].astype\(np.float32\) makes one",
+        ),
+        (
+            lambda: instep.SGD({"w": W.astype(np.float32)}).step({"w": W}),
+            r"got float64; cast it with grads\['w'\].astype\(np.float32\)$",
+        ),
+        (
+            lambda: instep.SGD([W], nonfinite="raise").step([np.array([np.inf, np.nan])]),
+            r"^grads\[0\]: must be finite; got inf at index \(0,\), 2 such in this array$",
+        ),
+    ],
+)
+def test_remedy(make: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError, FloatingPointError), match=message):
+        make()
+
+
+def test_a_dict_with_an_array_named_params_is_no_group() -> None:
+    assert set(instep.SGD({"params": np.ones(2)}).params) == {"params"}
+
+
+def test_groups_are_named() -> None:
+    def make(**own: Any) -> instep.Adam:
+        return instep.Adam([{"params": [np.ones(1)]}, {"params": [np.ones(2)], **own}])
+
+    for own, message in (
+        ({"lr": -1}, r"^params\[1\]\['lr'\]: must be a finite number, >= 0; got -1.0$"),
+        ({"betas": (0.9, 1)}, r"^params\[1\]\['betas'\]\[1\]: must be a finite number"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(**own)
+    opt = make(lr=lambda step: -1.0)
+    with pytest.raises(ValueError, match=r"^params\[1\]\['lr'\]: must be"):
+        opt.step([[np.ones(1)], [np.ones(2)]])
+    with pytest.raises(ValueError, match=r"^params\[0\]\['eps'\]: must be"):
+        opt.param_groups[0]["eps"] = -1
+    with pytest.raises(ValueError, match=r"^params\[1\]: amsgrad=True: needs the slot"):
+        opt.param_groups[1]["amsgrad"] = True
+    with pytest.raises(ValueError, match=r"^lr: must be"):  # the constructor's own
+        instep.Adam([{"params": [np.ones(1)]}], lr=-1)
+    with pytest.raises(ValueError, match=r"^params\[0\]: nesterov: needs momentum"):
+        instep.SGD([{"params": [np.ones(1)], "nesterov": True}])
+
+
+@pytest.mark.parametrize("module", [functional, reference], ids=["native", "numpy"])
+def test_step_functions_are_named(module: Any) -> None:
+    p, g = np.ones(2, np.float32), np.ones(2, np.float32)
+    for call, message in (
+        (lambda: module.sgd_(p, g), r"^sgd_\(\) missing a required argument: 'step'$"),
+        (lambda: module.adam_(p, g, step=1), r"^adam_\(\) missing a required argument: 'exp_avg'$"),
+        (lambda: module.sgd_(p, g, step=1, rate=1), r"^sgd_\(\) got an unexpected .* 'rate'$"),
+        (
+            lambda: module.sgd_(p, W, step=1),
+            r"^grad: dtype .*; cast it with grad.astype\(np.float32",
+        ),
+        (lambda: module.sgd_(p, [1.0], step=1), r"^grad: must be a numpy.ndarray; got list"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+    assert (p == 1).all()
+
+
+def test_misspelt_attributes_are_refused() -> None:
+    opt = instep.SGD([np.ones(1)], lr=0.5)
+    for name, hint in (("learning_rate", "lr"), ("momentum", r"param_groups\[0\]\['momentum'\]")):
+        with pytest.raises(
+            AttributeError, match=rf"^{name}: SGD has no such attribute; set {hint}$"
+        ):
+            setattr(opt, name, 0.1)
+        assert not hasattr(opt, name)
+    with pytest.raises(AttributeError, match="steps"):
+        opt.steps = 3  # type: ignore[misc]
+    opt.lr = 0.25
+    assert opt.lr == 0.25
+
+
+def test_repr() -> None:
+    opt = instep.SGD([{"params": [np.ones(1)]}, {"params": {"w": W, "v": W + 1}, "lr": 0.5}])
+    opt.step([[None], {"w": None, "v": None}])
+    own = "momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False"
+    assert repr(opt).splitlines() == [
+        "SGD (",
+        f"    group 0: arrays=1, lr=0.001, {own}",
+        f"    group 1: arrays=2, lr=0.5, {own}",
+        "    steps: 1",
+        ")",
+    ]
