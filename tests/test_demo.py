@@ -16,6 +16,7 @@ from instep import cli, data
 from instep._plans import ReferencePlan
 from instep.cli import _demo_train as training
 from instep.cli import demo as demo_module
+from instep.transforms import Transform
 from test_data import arrays, write_set
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -26,7 +27,7 @@ def invoke(*arguments: object) -> Any:
 
 
 def rows(output: str) -> list[str]:
-    names = {r.name for r in training.RECIPES}
+    names = {r.name for r in training.EVERY}
     return [line for line in output.splitlines() if line.split(" ")[0] in names]
 
 
@@ -42,14 +43,15 @@ def test_rows(quick: tuple[str, Path]) -> None:
     table = rows(quick[0])
     assert [line.split()[0] for line in table] == [r.name for r in training.RECIPES]
     for recipe, line in zip(training.RECIPES, table, strict=True):
-        assert recipe.clipping in line
-        assert re.search(r"\d+ +\d+ +\d+\.\dx +yes$", line.rstrip()), line
+        assert f"{recipe.clipping}  " in line
+        assert f" {recipe.peak_lr:g} " in line
+        assert re.search(r"\d+ +\d+ +\d+(\.\d)?x +yes$", line.rstrip()), line
 
 
 def test_plain_sgd_explodes_and_clipped_runs_learn(quick: tuple[str, Path]) -> None:
     for recipe, line in zip(training.RECIPES, rows(quick[0]), strict=True):
         if recipe is training.PLAIN:
-            found = re.search(r"diverged at step (\d+) +(\S+)", line)
+            found = re.search(r"diverged at (\d+) +(\S+)", line)
             assert found, line
             assert 5 < int(found[1]) < demo_module.QUICK_STEPS
             assert float(found[2]) > 1e6
@@ -64,7 +66,26 @@ def test_output_fits_the_terminal_and_states_seed_and_rates(quick: tuple[str, Pa
     assert max(map(len, output.replace(str(path), "").splitlines())) <= 80
     text = " ".join(output.split())
     assert f"Seed 0; {demo_module.QUICK_STEPS} steps of {training.BATCH} images" in text
-    assert "to 1 (SGD), 0.1 (Nesterov), 0.001 (Adam), 0.001 (AdamW), then falls" in text
+    assert "Learning rate: rises for 50 steps to its peak, then falls to 0" in text
+
+
+def test_every_optimizer_and_transform_learns_real_digits(tmp_path: Path) -> None:
+    result = invoke("--all", "--quick", "--output", tmp_path / "p.png")
+    assert result.exit_code == 0, result.output  # 1 if bits differ
+    table = rows(result.output)
+    assert len(table) == len(training.EVERY)
+    assert max(map(len, table)) <= 80
+    assert "…" not in result.output
+    for recipe, line in zip(training.EVERY, table, strict=True):
+        percent = re.search(r"([\d.]+)%", line)
+        assert (percent is None) == (recipe is training.PLAIN), line
+        assert percent is None or float(percent[1]) >= 93.0, line
+    shown = {recipe.make for recipe in training.EVERY}
+    assert shown == {getattr(instep, name) for name in instep.optimizers.__all__}
+    clips = {type(recipe.clip) for recipe in training.EVERY if recipe.clip}
+    assert clips == set(training.WORDS)
+    listed = {t for t in vars(instep).values() if isinstance(t, type) and issubclass(t, Transform)}
+    assert clips == listed
 
 
 def test_picture(quick: tuple[str, Path]) -> None:

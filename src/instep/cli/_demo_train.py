@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from time import perf_counter
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import numpy as np
 import instep
 from instep import nn
 from instep.data import Dataset
+from instep.transforms import Transform
 
 BATCH = 64
 HIDDEN_LAYERS = 6
@@ -32,18 +33,17 @@ class Recipe:
     name: str
     make: Callable[..., instep.Optimizer]
     peak_lr: float
-    clip: instep.ClipByValue | instep.ClipByNorm | instep.ClipByGlobalNorm | None = None
+    clip: Transform | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def clipping(self) -> str:
-        """How it clips, in a few letters."""
+        """What it does to the gradient, in a few letters: a word and the first argument."""
         if self.clip is None:
             return "no clip"
-        if isinstance(self.clip, instep.ClipByValue):
-            return f"value {self.clip.limit:g}"
-        kind = "norm" if isinstance(self.clip, instep.ClipByNorm) else "global"
-        return f"{kind} {self.clip.max_norm:g}"
+        word = WORDS[type(self.clip)]
+        of_note = [f for f in fields(self.clip) if f.name != "eps"]  # type: ignore[arg-type]
+        return f"{word} {getattr(self.clip, of_note[0].name):g}" if of_note else word
 
     def optimizer(self, params: Any, steps: int, backend: Backend) -> instep.Optimizer:
         """Return the optimizer for a run of so many steps."""
@@ -51,6 +51,18 @@ class Recipe:
         lr = schedule(self.peak_lr, steps)
         return self.make(params, lr=lr, transforms=transforms, backend=backend, **self.options)
 
+
+WORDS: dict[type[Transform], str] = {
+    instep.ClipByValue: "value",
+    instep.ClipByNorm: "norm",
+    instep.ClipByGlobalNorm: "global",
+    instep.ClipByRowNorm: "row",
+    instep.AdaptiveClip: "adaptive",
+    instep.Centralize: "centralize",
+    instep.Standardize: "standardize",
+    instep.AddNoise: "noise",
+    instep.Scale: "scale",
+}
 
 NESTEROV = {"momentum": 0.9, "nesterov": True}
 PLAIN = Recipe("SGD", instep.SGD, 1.0)
@@ -64,6 +76,29 @@ RECIPES = (
     Recipe("Adam", instep.Adam, 1e-3),
     Recipe("AdamW", instep.AdamW, 1e-3, instep.ClipByGlobalNorm(1.0)),
 )
+EVERY = (
+    *RECIPES,
+    Recipe("SGD", instep.SGD, 1.0, instep.ClipByRowNorm(0.03)),
+    Recipe("SGD", instep.SGD, 1.0, instep.AdaptiveClip(0.01)),
+    Recipe("SGD", instep.SGD, 0.1, instep.Centralize()),
+    Recipe("SGD", instep.SGD, 0.01, instep.Standardize()),
+    Recipe("SGD", instep.SGD, 0.1, instep.AddNoise(1e-4)),
+    Recipe("SGD", instep.SGD, 10.0, instep.Scale(0.01)),
+    Recipe("Adagrad", instep.Adagrad, 0.01),
+    Recipe("Adadelta", instep.Adadelta, 1.0),
+    Recipe("RMSprop", instep.RMSprop, 1e-3),
+    Recipe("Adamax", instep.Adamax, 1e-2),
+    Recipe("NAdam", instep.NAdam, 1e-3),
+    Recipe("RAdam", instep.RAdam, 3e-3),
+    Recipe("ASGD", instep.ASGD, 0.1),
+    Recipe("Rprop", instep.Rprop, 1e-3),
+    Recipe("Lion", instep.Lion, 3e-4),
+    Recipe("LAMB", instep.LAMB, 1e-2),
+    Recipe("LARS", instep.LARS, 1.0),
+    Recipe("Yogi", instep.Yogi, 1e-2),
+    Recipe("AdaBelief", instep.AdaBelief, 1e-3),
+)
+"""Each optimizer and each transform."""
 
 
 @dataclass
