@@ -14,6 +14,8 @@ from .._options import Options, Params, Schedulable, SchedulablePair
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
+__all__ = ["Adam", "AdamW"]
+
 AMSGRAD = 1
 
 

@@ -13,6 +13,8 @@ from .._options import Options, Params, Schedulable
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
+
 MOMENTUM, CENTERED = 1, 2
 
 

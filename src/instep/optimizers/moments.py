@@ -12,6 +12,8 @@ from .._options import Options, Params, Schedulable, SchedulablePair
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
+__all__ = ["AdaBelief", "Adamax", "Yogi"]
+
 
 def adamax(
     p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int

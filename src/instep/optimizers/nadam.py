@@ -13,6 +13,8 @@ from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable, SchedulablePair
 from ..optimizer import Optimizer
 
+__all__ = ["NAdam", "RAdam"]
+
 RECTIFIED = 1
 
 

@@ -12,6 +12,8 @@ from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable
 from ..optimizer import Optimizer
 
+__all__ = ["ASGD", "SGD"]
+
 MOMENTUM, NESTEROV, FIRST = 1, 2, 4
 AVERAGING = 1
 

@@ -12,6 +12,8 @@ from .._groups import Hyperparameter
 from .._options import Options, Params, Schedulable, SchedulablePair
 from ..optimizer import Optimizer
 
+__all__ = ["Lion", "Rprop"]
+
 
 def lion(
     p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int

@@ -14,6 +14,8 @@ from .._options import Options, Params, Schedulable, SchedulablePair
 from ..optimizer import Optimizer
 from .sgd import FIRST, MOMENTUM, NESTEROV, SGD
 
+__all__ = ["LAMB", "LARS"]
+
 
 def lamb_direction(p: np.ndarray, slots: Sequence[Any], s: Sequence[Any]) -> np.ndarray:
     """Return the step before it is scaled by the trust ratio."""
