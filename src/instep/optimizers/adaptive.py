@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable
+from .._plans import Scalars, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
@@ -18,18 +18,15 @@ __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 MOMENTUM, CENTERED = 1, 2
 
 
-def adagrad(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adagrad(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adaptive.h."""
-    del variant
     (total,) = slots
     step_size, eps = s
     total[...] = total + g * g
     p[...] = p - step_size * g / (np.sqrt(total) + eps)
 
 
-class Adagrad(Optimizer):
+class Adagrad(Optimizer, rule=adagrad, slots=("sum",)):
     r"""Adagrad: each element's rate falls with the sum of its squared gradients.
 
     .. math::
@@ -54,9 +51,6 @@ class Adagrad(Optimizer):
     array([ 0.9, -1.9])
     """
 
-    _rule: ClassVar[str] = "adagrad"
-    _numpy = staticmethod(adagrad)
-    _slot_names: ClassVar[tuple[str, ...]] = ("sum",)
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "lr_decay": Hyperparameter(at_least_0, r"Decay :math:`\eta` of the rate, at least 0."),
     }
@@ -84,11 +78,8 @@ class Adagrad(Optimizer):
         return 0, (h["lr"] / (1 + (t - 1) * h["lr_decay"]), h["eps"])
 
 
-def adadelta(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adadelta(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adaptive.h."""
-    del variant
     square, acc_delta = slots
     lr, rho, one_minus_rho, eps = s
     square[...] = rho * square + one_minus_rho * g * g
@@ -97,7 +88,7 @@ def adadelta(
     p[...] = p - lr * delta
 
 
-class Adadelta(Optimizer):
+class Adadelta(Optimizer, rule=adadelta, slots=("square_avg", "acc_delta")):
     r"""Adadelta: steps in the unit of the parameter, from running averages of squares.
 
     .. math::
@@ -123,9 +114,6 @@ class Adadelta(Optimizer):
     array([ 0.996838, -1.996838])
     """
 
-    _rule: ClassVar[str] = "adadelta"
-    _numpy = staticmethod(adadelta)
-    _slot_names: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "rho": Hyperparameter(
             validate.number(low=0, high=1), r"Decay rate :math:`\rho` of the averages, in [0, 1]."
@@ -146,13 +134,10 @@ class Adadelta(Optimizer):
 
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         return 0, (h["lr"], h["rho"], 1 - h["rho"], h["eps"])
 
 
-def rmsprop(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def rmsprop(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adaptive.h."""
     square, buf, g_avg = slots
     lr, alpha, one_minus_alpha, eps, mu = s
@@ -168,7 +153,7 @@ def rmsprop(
     p[...] = p - lr * step
 
 
-class RMSprop(Optimizer):
+class RMSprop(Optimizer, rule=rmsprop, slots=("square_avg", "momentum_buffer", "grad_avg")):
     r"""RMSprop: gradients divided by their running root mean square.
 
     .. math::
@@ -198,9 +183,6 @@ class RMSprop(Optimizer):
     array([ 0.9, -1.9])
     """
 
-    _rule: ClassVar[str] = "rmsprop"
-    _numpy = staticmethod(rmsprop)
-    _slot_names: ClassVar[tuple[str, ...]] = ("square_avg", "momentum_buffer", "grad_avg")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "alpha": Hyperparameter(
             validate.number(low=0, high=1),
@@ -224,13 +206,7 @@ class RMSprop(Optimizer):
         hyper |= {"momentum": momentum, "centered": centered}
         super().__init__(params, hyper, options)
 
-    @classmethod
-    def _used_slots(cls, h: dict[str, Any]) -> tuple[str, ...]:
-        needed = (True, h["momentum"] != 0, h["centered"])
-        return tuple(name for name, used in zip(cls._slot_names, needed, strict=True) if used)
-
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         variant = MOMENTUM * (h["momentum"] != 0) + CENTERED * h["centered"]
         return variant, (h["lr"], h["alpha"], 1 - h["alpha"], h["eps"], h["momentum"])

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from .._options import Options, Params, Schedulable, SchedulablePair
+from .._plans import Scalars, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
 __all__ = ["AdaBelief", "Adamax", "Yogi"]
 
 
-def adamax(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adamax(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
-    del variant
     m, u = slots
     beta1, one_minus_beta1, beta2, step_size, eps = s
     m[...] = beta1 * m + one_minus_beta1 * g
@@ -27,7 +24,7 @@ def adamax(
     p[...] = p - step_size * m / u
 
 
-class Adamax(Optimizer):
+class Adamax(Optimizer, rule=adamax, slots=("exp_avg", "exp_inf")):
     r"""Adamax: Adam with the largest recent gradient in the place of the second moment.
 
     .. math::
@@ -52,10 +49,6 @@ class Adamax(Optimizer):
     array([ 0.9, -1.9])
     """
 
-    _rule: ClassVar[str] = "adamax"
-    _numpy = staticmethod(adamax)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_inf")
-
     def __init__(
         self,
         params: Params,
@@ -74,11 +67,8 @@ class Adamax(Optimizer):
         return 0, (beta1, 1 - beta1, beta2, h["lr"] / (1 - beta1**t), h["eps"])
 
 
-def yogi(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def yogi(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
-    del variant
     m, v = slots
     beta1, one_minus_beta1, one_minus_beta2, step_size, root, eps = s
     m[...] = beta1 * m + one_minus_beta1 * g
@@ -87,7 +77,7 @@ def yogi(
     p[...] = p - step_size * m / (np.sqrt(v) * root + eps)
 
 
-class Yogi(Optimizer):
+class Yogi(Optimizer, rule=yogi, slots=("exp_avg", "exp_avg_sq")):
     r"""Yogi: Adam whose second moment changes slowly, in proportion to the gradient only.
 
     .. math::
@@ -112,10 +102,6 @@ class Yogi(Optimizer):
     >>> w.round(4)
     array([ 0.9001, -1.9   ])
     """
-
-    _rule: ClassVar[str] = "yogi"
-    _numpy = staticmethod(yogi)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -142,11 +128,8 @@ class Yogi(Optimizer):
         return 0, (beta1, 1 - beta1, 1 - beta2, h["lr"] / (1 - beta1**t), root, h["eps"])
 
 
-def adabelief(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adabelief(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
-    del variant
     m, v = slots
     beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root, eps = s
     m[...] = beta1 * m + one_minus_beta1 * g
@@ -155,7 +138,7 @@ def adabelief(
     p[...] = p - step_size * m / (np.sqrt(v) * root + eps)
 
 
-class AdaBelief(Optimizer):
+class AdaBelief(Optimizer, rule=adabelief, slots=("exp_avg", "exp_avg_var")):
     r"""AdaBelief: Adam that steps by its belief in the gradient, the inverse of its surprise.
 
     .. math::
@@ -181,10 +164,6 @@ class AdaBelief(Optimizer):
     >>> w.round(4)
     array([ 0.8889, -1.8889])
     """
-
-    _rule: ClassVar[str] = "adabelief"
-    _numpy = staticmethod(adabelief)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_var")
 
     def __init__(
         self,

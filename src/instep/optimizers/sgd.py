@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable
+from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
 
 __all__ = ["ASGD", "SGD"]
@@ -18,7 +18,7 @@ MOMENTUM, NESTEROV, FIRST = 1, 2, 4
 AVERAGING = 1
 
 
-def sgd(p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int) -> None:
+def sgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sgd.h."""
     (buf,) = slots
     lr, mu, one_minus_dampening = s
@@ -28,7 +28,7 @@ def sgd(p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], va
     p[...] = p - lr * g
 
 
-class SGD(Optimizer):
+class SGD(Optimizer, rule=sgd, slots=("momentum_buffer",)):
     r"""Stochastic gradient descent, with momentum, dampening and Nesterov's look-ahead.
 
     .. math::
@@ -58,9 +58,6 @@ class SGD(Optimizer):
     array([ 0.46, -0.92])
     """
 
-    _rule: ClassVar[str] = "sgd"
-    _numpy = staticmethod(sgd)
-    _slot_names: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "dampening": Hyperparameter(validate.number(), r"Dampening :math:`\tau` of the momentum."),
     }
@@ -88,10 +85,6 @@ class SGD(Optimizer):
             )
 
     @staticmethod
-    def _used_slots(h: dict[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if h["momentum"] != 0 else ()
-
-    @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
         if h["momentum"] == 0:
             return 0, (h["lr"], 0.0, 1.0)
@@ -99,9 +92,7 @@ class SGD(Optimizer):
         return variant, (h["lr"], h["momentum"], 1 - h["dampening"])
 
 
-def asgd(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def asgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sgd.h."""
     (average,) = slots
     keep, eta, weight = s
@@ -109,7 +100,7 @@ def asgd(
     average[...] = average + weight * (p - average) if variant & AVERAGING else p
 
 
-class ASGD(Optimizer):
+class ASGD(Optimizer, rule=asgd, slots=("ax",)):
     r"""Averaged stochastic gradient descent.
 
     .. math::
@@ -136,9 +127,6 @@ class ASGD(Optimizer):
     (array([ 0.512, -1.024]), array([ 0.576, -1.152]))
     """
 
-    _rule: ClassVar[str] = "asgd"
-    _numpy = staticmethod(asgd)
-    _slot_names: ClassVar[tuple[str, ...]] = ("ax",)
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "lambd": Hyperparameter(at_least_0, r"Decay :math:`\Lambda`, at least 0."),
         "alpha": Hyperparameter(at_least_0, r"Power :math:`\alpha` of the rate, at least 0."),

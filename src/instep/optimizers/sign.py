@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -10,23 +9,21 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter
 from .._options import Options, Params, Schedulable, SchedulablePair
+from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
 
 __all__ = ["Lion", "Rprop"]
 
 
-def lion(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def lion(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sign.h."""
-    del variant
     (m,) = slots
     lr, beta1, one_minus_beta1, beta2, one_minus_beta2 = s
     p[...] = p - lr * np.sign(beta1 * m + one_minus_beta1 * g)
     m[...] = beta2 * m + one_minus_beta2 * g
 
 
-class Lion(Optimizer):
+class Lion(Optimizer, rule=lion, slots=("exp_avg",), decay="decoupled"):
     r"""Lion: steps of one size, by the sign of an interpolated momentum.
 
     .. math::
@@ -50,11 +47,6 @@ class Lion(Optimizer):
     array([ 0.75, -1.75])
     """
 
-    _rule: ClassVar[str] = "lion"
-    _numpy = staticmethod(lion)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg",)
-    _decay = "decoupled"
-
     def __init__(
         self,
         params: Params,
@@ -67,16 +59,12 @@ class Lion(Optimizer):
 
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         beta1, beta2 = h["betas"]
         return 0, (h["lr"], beta1, 1 - beta1, beta2, 1 - beta2)
 
 
-def rprop(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def rprop(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sign.h."""
-    del variant
     prev, step_size = slots
     eta_minus, eta_plus, step_min, step_max = s
     one, zero = p.dtype.type(1), p.dtype.type(0)
@@ -89,7 +77,7 @@ def rprop(
     p[...] = p - np.sign(prev) * step_size
 
 
-class Rprop(Optimizer):
+class Rprop(Optimizer, rule=rprop, slots=("prev", "step_size")):
     r"""Rprop: a step for each element, longer while the gradient keeps its sign; for full batches.
 
     .. math::
@@ -116,9 +104,6 @@ class Rprop(Optimizer):
     array([ 0.45, -1.45])
     """
 
-    _rule: ClassVar[str] = "rprop"
-    _numpy = staticmethod(rprop)
-    _slot_names: ClassVar[tuple[str, ...]] = ("prev", "step_size")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "etas": Hyperparameter(
             validate.pair(validate.number(above=0, below=1), validate.number(above=1)),
@@ -152,5 +137,4 @@ class Rprop(Optimizer):
 
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         return 0, (*h["etas"], *h["step_sizes"])
