@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Mapping
 
 from ._groups import Hyperparameter
-
-PLACE = "    References\n    ----------\n"
 
 PARAMS = """params : ndarray, list, tuple, dict or list of groups
     Arrays of float32 or float64, updated in place."""
@@ -21,12 +20,27 @@ TypeError, ValueError
     If an argument breaks its rule; the message names argument, rule and value."""
 
 
+REFERENCES = """References
+----------"""
+
+EXAMPLES = """Examples
+--------
+>>> import numpy as np, instep"""
+
+
 def completed(cls: type, table: Mapping[str, Hyperparameter]) -> str:
-    """Return the class's docstring with the sections Parameters and Raises before References."""
+    """Return the class's docstring with all sections that numpydoc knows.
+
+    Those on parameters and errors are added, ``Source:`` becomes the references, and the lines
+    behind it the example.
+    """
     doc = cls.__doc__ or ""
+    text, _, rest = doc.partition("    Source: ")
+    source, _, example = rest.partition("\n\n")
     lines = ["Parameters", "----------", PARAMS]
     for p in list(inspect.signature(cls).parameters.values())[1:-1]:
         lines += [f"{p.name} : default {p.default!r}", f"    {table[p.name].meaning}"]
-    text = "\n".join([*lines, OPTIONS, "", RAISES])
-    indented = "\n".join(f"    {line}" if line else "" for line in text.split("\n"))
-    return doc.replace(PLACE, f"{indented}\n\n{PLACE}", 1)
+    references = textwrap.fill(" ".join(source.split()), 96)
+    lines += [OPTIONS, "", RAISES, "", REFERENCES, references, "", EXAMPLES]
+    added = textwrap.indent("\n".join(lines), "    ")
+    return f"{text.rstrip()}\n\n{added}\n{example}" if source else doc

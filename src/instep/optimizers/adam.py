@@ -49,15 +49,9 @@ class Adam(Optimizer, rule=adam, slots=("exp_avg", "exp_avg_sq", "max_exp_avg_sq
             \frac{m}{\sqrt{v} + \epsilon}
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v), ``max_exp_avg_sq`` (with amsgrad).
+    Source: Kingma, Ba, "Adam: A method for stochastic optimization", 2015. Reddi, Kale, Kumar, "On
+        the convergence of Adam and beyond", 2018 (amsgrad).
 
-    References
-    ----------
-    Kingma, Ba, "Adam: A method for stochastic optimization", 2015. Reddi, Kale, Kumar, "On the
-    convergence of Adam and beyond", 2018 (amsgrad).
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adam([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -105,13 +99,8 @@ class AdamW(Adam, decay="decoupled"):
 
     The rest is :class:`Adam` without the decay in the gradient; parameters, state and errors too.
 
-    References
-    ----------
-    Loshchilov, Hutter, "Decoupled weight decay regularization", 2019.
+    Source: Loshchilov, Hutter, "Decoupled weight decay regularization", 2019.
 
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.AdamW([w], lr=0.1, weight_decay=0.5)
     >>> report = opt.step([2 * w])

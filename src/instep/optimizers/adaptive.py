@@ -35,15 +35,9 @@ class Adagrad(Optimizer, rule=adagrad, slots=("sum",)):
         p &\leftarrow p - \frac{\gamma}{1 + (t - 1) \eta} \cdot \frac{g}{\sqrt{s} + \epsilon}
 
     State: ``sum`` (s).
+    Source: Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
+        optimization", 2011.
 
-    References
-    ----------
-    Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
-    optimization", 2011.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adagrad([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -99,14 +93,8 @@ class Adadelta(Optimizer, rule=adadelta, slots=("square_avg", "acc_delta")):
         p &\leftarrow p - \gamma \Delta
 
     State: ``square_avg`` (s), ``acc_delta`` (a).
+    Source: Zeiler, "ADADELTA: An adaptive learning rate method", 2012.
 
-    References
-    ----------
-    Zeiler, "ADADELTA: An adaptive learning rate method", 2012.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adadelta([w])
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -167,15 +155,9 @@ class RMSprop(Optimizer, rule=rmsprop, slots=("square_avg", "momentum_buffer", "
     Rounding can make the centered variance negative, where torch gives NaN; here it is 0.
 
     State: ``square_avg`` (s), ``momentum_buffer`` (b, with momentum), ``grad_avg`` (if centered).
+    Source: Tieleman, Hinton, "Lecture 6.5, RMSProp", 2012. Graves, "Generating sequences with
+        recurrent neural networks", 2013 (centered).
 
-    References
-    ----------
-    Tieleman, Hinton, "Lecture 6.5, RMSProp", 2012. Graves, "Generating sequences with recurrent
-    neural networks", 2013 (centered).
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.RMSprop([w], lr=0.01)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)

@@ -34,14 +34,8 @@ class Adamax(Optimizer, rule=adamax, slots=("exp_avg", "exp_inf")):
         p &\leftarrow p - \frac{\gamma}{1 - \beta_1^t} \cdot \frac{m}{u}
 
     State: ``exp_avg`` (m), ``exp_inf`` (u).
+    Source: Kingma, Ba, "Adam: A method for stochastic optimization", 2015, section 7.1.
 
-    References
-    ----------
-    Kingma, Ba, "Adam: A method for stochastic optimization", 2015, section 7.1.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adamax([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -88,14 +82,8 @@ class Yogi(Optimizer, rule=yogi, slots=("exp_avg", "exp_avg_sq")):
             \frac{m}{\sqrt{v} / \sqrt{1 - \beta_2^t} + \epsilon}
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v, starting at ``initial_accumulator_value``).
+    Source: Zaheer, Reddi, Sachan, Kale, Kumar, "Adaptive methods for nonconvex optimization", 2018.
 
-    References
-    ----------
-    Zaheer, Reddi, Sachan, Kale, Kumar, "Adaptive methods for nonconvex optimization", 2018.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Yogi([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -149,15 +137,9 @@ class AdaBelief(Optimizer, rule=adabelief, slots=("exp_avg", "exp_avg_var")):
             \frac{m}{\sqrt{s} / \sqrt{1 - \beta_2^t} + \epsilon}
 
     State: ``exp_avg`` (m), ``exp_avg_var`` (s).
+    Source: Zhuang et al., "AdaBelief optimizer: Adapting stepsizes by the belief in observed
+        gradients", 2020.
 
-    References
-    ----------
-    Zhuang et al., "AdaBelief optimizer: Adapting stepsizes by the belief in observed gradients",
-    2020.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.AdaBelief([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)

@@ -57,14 +57,8 @@ class NAdam(Optimizer, rule=nadam, slots=("exp_avg", "exp_avg_sq")):
     The product takes the present :math:`\beta_1` and :math:`\psi` for all steps so far.
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    Source: Dozat, "Incorporating Nesterov momentum into Adam", 2016.
 
-    References
-    ----------
-    Dozat, "Incorporating Nesterov momentum into Adam", 2016.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.NAdam([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -127,14 +121,8 @@ class RAdam(Optimizer, rule=radam, slots=("exp_avg", "exp_avg_sq")):
             1 & \text{else}\end{array}\right.
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    Source: Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
 
-    References
-    ----------
-    Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.RAdam([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)

@@ -41,15 +41,9 @@ class SGD(Optimizer, rule=sgd, slots=("momentum_buffer",)):
     rate stays outside the buffer, as in torch.
 
     State: ``momentum_buffer`` (with momentum).
+    Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in
+        deep learning", 2013.
 
-    References
-    ----------
-    Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
-    learning", 2013.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.SGD([w], lr=0.1, momentum=0.9)
     >>> for _ in range(2):
@@ -111,14 +105,8 @@ class ASGD(Optimizer, rule=asgd, slots=("ax",)):
         a &\leftarrow p \text{ if } \mu_t = 1, \text{ else } a + \mu_t (p - a)
 
     State: ``ax`` (a, the average).
+    Source: Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
 
-    References
-    ----------
-    Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.ASGD([w], lr=0.1, t0=0)
     >>> for _ in range(3):

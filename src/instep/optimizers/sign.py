@@ -32,14 +32,8 @@ class Lion(Optimizer, rule=lion, slots=("exp_avg",), decay="decoupled"):
         m &\leftarrow \beta_2 m + (1 - \beta_2) g
 
     State: ``exp_avg`` (m).
+    Source: Chen et al., "Symbolic discovery of optimization algorithms", 2023.
 
-    References
-    ----------
-    Chen et al., "Symbolic discovery of optimization algorithms", 2023.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Lion([w], lr=0.25)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -87,15 +81,9 @@ class Rprop(Optimizer, rule=rprop, slots=("prev", "step_size")):
         p &\leftarrow p - \operatorname{sign}(g) s, \quad g' \leftarrow g
 
     State: ``prev`` (g'), ``step_size`` (s, starting at ``lr``).
+    Source: Riedmiller, Braun, "A direct adaptive method for faster backpropagation learning: the
+        RPROP algorithm", 1993.
 
-    References
-    ----------
-    Riedmiller, Braun, "A direct adaptive method for faster backpropagation learning: the RPROP
-    algorithm", 1993.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Rprop([w], lr=0.25)
     >>> for _ in range(2):

@@ -54,14 +54,9 @@ class LAMB(
     The ratio is 1 where a norm is 0. Norms are of whole tensors.
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    Source: You et al., "Large batch optimization for deep learning: Training BERT in 76 minutes",
+        2020.
 
-    References
-    ----------
-    You et al., "Large batch optimization for deep learning: Training BERT in 76 minutes", 2020.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([3.0, -4.0])
     >>> opt = instep.LAMB([w], lr=0.1, weight_decay=0.0)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -116,14 +111,8 @@ class LARS(Optimizer, rule=lars, measure=lars_measure, slots=("momentum_buffer",
     norm is 0. Norms are of whole tensors.
 
     State: ``momentum_buffer`` (with momentum).
+    Source: You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017.
 
-    References
-    ----------
-    You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([3.0, -4.0])
     >>> opt = instep.LARS([w], lr=0.1, trust_coefficient=0.5)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
