@@ -1,4 +1,4 @@
-"""The one table: optimizers with their options, and transforms. All properties iterate over it."""
+"""The tables that all properties iterate over: optimizers, what they refuse, transforms."""
 
 from __future__ import annotations
 
@@ -85,6 +85,37 @@ CASES = [
     Case(instep.AdaBelief, {}, in_torch=False),
     Case(instep.AdaBelief, {"lr": 0.1, "eps": 1e-3, "weight_decay": 0.1}, in_torch=False),
 ]
+
+RATES = [-0.1, np.nan, np.inf, "x"]
+SHARES = [-0.1, 1.1, np.nan, None]
+FLAGS = [1, None]
+
+BAD: dict[str | tuple[type[instep.Optimizer], str], list[Any]] = {
+    "lr": [-1.0, np.nan, np.inf, "0.1", None, True, [0.1]],
+    "weight_decay": RATES,
+    "betas": [(1.0, 0.9), (0.9, 1.0), (-0.1, 0.9), (np.nan, 0.9), (0.9,), 0.9, "ab", None],
+    "eps": [-1e-8, np.nan, np.inf],
+    "momentum": RATES,
+    "dampening": [np.nan, np.inf, None],
+    "nesterov": FLAGS,
+    (instep.SGD, "nesterov"): [True, *FLAGS],  # True alone: no momentum
+    "amsgrad": FLAGS,
+    "eps_mode": ["paper", None, lambda step: "hat"],
+    "lr_decay": RATES,
+    "initial_accumulator_value": RATES,
+    "rho": SHARES,
+    "alpha": SHARES,
+    (instep.ASGD, "alpha"): RATES,
+    "centered": FLAGS,
+    "momentum_decay": RATES,
+    "decoupled_weight_decay": FLAGS,
+    "lambd": RATES,
+    "t0": RATES,
+    "etas": [(0.0, 1.2), (1.0, 1.2), (0.5, 1.0), (0.5, np.nan), 0.5],
+    "step_sizes": [(-1.0, 1.0), (1e-6, np.inf), 1.0, (1.0, 0.5)],
+    "trust_coefficient": RATES,
+}
+"""What a hyperparameter refuses, by its name, or by class and name where a class differs."""
 
 TRANSFORMS = {
     "none": [],
