@@ -61,7 +61,7 @@ def each(element: Callable[[Hyper, State, float, float, int], float]) -> Oracle:
 
 @each
 def lion(h: Hyper, s: State, p: float, g: float, t: int) -> float:
-    b1, b2 = h["betas"]
+    b1, b2 = h.get("betas") or 2 * [h["momentum"]]  # signSGD is Lion with one beta
     c = b1 * s["m"] + (1 - b1) * g
     s["m"] = b2 * s["m"] + (1 - b2) * g
     return p - h["lr"] * (sign(c) + h["weight_decay"] * p)
@@ -180,6 +180,9 @@ CASES = [
     Case(instep.Rprop, {"lr": 0.1, "etas": (0.3, 1.7), "step_sizes": (0.01, 0.2)}),
     Case(instep.Lion, {"lr": 0.01}, oracle=lion),
     Case(instep.Lion, {"lr": 0.01, "betas": (0.7, 0.8), "weight_decay": 0.1}, oracle=lion),
+    Case(instep.SignSGD, {}, oracle=lion),
+    Case(instep.SignSGD, {"lr": 0.01, "momentum": 0.0}, oracle=lion),
+    Case(instep.SignSGD, {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.1}, oracle=lion),
     Case(instep.LAMB, {"lr": 0.01}, oracle=lamb),
     Case(instep.LAMB, {"lr": 0.1, "betas": (0.7, 0.8), "weight_decay": 0.0}, oracle=lamb),
     Case(instep.LARS, {"lr": 0.1}, oracle=lars),

@@ -12,7 +12,7 @@ from .._options import Options, Params, Schedulable, SchedulablePair
 from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
 
-__all__ = ["Lion", "Rprop"]
+__all__ = ["Lion", "Rprop", "SignSGD"]
 
 
 def lion(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -55,6 +55,47 @@ class Lion(Optimizer, rule=lion, slots=("exp_avg",), decay="decoupled"):
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
         beta1, beta2 = h["betas"]
         return 0, (h["lr"], beta1, 1 - beta1, beta2, 1 - beta2)
+
+
+def signsgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
+    """Update one parameter; the oracle of cpp/rules/sign.h."""
+    (m,) = slots
+    lr, mu, one_minus_mu = s
+    if variant:
+        m[...] = g = mu * m + one_minus_mu * g
+    p[...] = p - lr * np.sign(g)
+
+
+class SignSGD(Optimizer, rule=signsgd, slots=("momentum_buffer",), decay="decoupled"):
+    r"""signSGD: steps of one size, by the sign of the gradient or (Signum) of its momentum.
+
+    .. math::
+        m &\leftarrow \mu m + (1 - \mu) g \\
+        p &\leftarrow p (1 - \gamma \lambda) - \gamma \operatorname{sign}(m)
+
+    State: ``momentum_buffer`` (m, with momentum).
+    Source: Bernstein et al., "signSGD: Compressed optimisation for non-convex problems", 2018.
+
+    >>> w = np.array([1.0, -2.0])
+    >>> report = instep.SignSGD([w], lr=0.25).step([2 * w])  # the gradient of sum(w ** 2)
+    >>> w
+    array([ 0.75, -1.75])
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: Schedulable = 1e-3,
+        momentum: Schedulable = 0.9,
+        weight_decay: Schedulable = 0.0,
+        **options: Unpack[Options],
+    ) -> None:
+        hyper = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(params, hyper, options)
+
+    @staticmethod
+    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+        return int(h["momentum"] != 0), (h["lr"], h["momentum"], 1 - h["momentum"])
 
 
 def rprop(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
