@@ -35,6 +35,15 @@ def test_public_things_have_an_example(name: str) -> None:
         assert ">>> " in thing.__doc__, f"{name} has no example"
 
 
+@pytest.mark.parametrize("name", instep.optimizers.__all__)
+def test_optimizers_have_every_section(name: str) -> None:
+    text = inspect.getdoc(getattr(instep, name)) or ""
+    order = ("Parameters\n---", "Raises\n---", "References\n---", "Examples\n---", ">>> import")
+    places = [text.find(part) for part in order]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("module", [instep.functional, instep.reference])
 def test_functions_have_docstrings_and_one_signature(module: object) -> None:
     assert instep.functional.__all__ == instep.reference.__all__

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import instep
-from cases import CASES
+from cases import BAD, CASES
 from instep import functional, reference
+from instep._options import OPTIONS
 
 BACKENDS = pytest.mark.parametrize("backend", ["native", "reference"])
 EVERY_CLASS = pytest.mark.parametrize("cls", sorted({c.cls for c in CASES}, key=str))
@@ -195,73 +197,43 @@ def test_zero_grads_needs_gradients_of_its_own(backend: Any) -> None:
     refused(opt, [p, q, g], [g, wide], r"^grads\[1\]: must be writeable")
 
 
-COMMON = {
-    "lr": [-1.0, np.nan, np.inf, "0.1", None, True, [0.1]],
-    "weight_decay": [-0.1, np.nan, np.inf, "x"],
+BAD_OPTIONS: dict[str, list[Any]] = {
     "transforms": [instep.Scale(1.0), [3], "clip", {1: 2}],
     "maximize": [1, "yes", None],
     "zero_grads": [0, None],
     "nonfinite": ["ignore", None, True],
     "backend": ["numpy", None],
 }
-OWN: dict[type[instep.Optimizer], dict[str, list[Any]]] = {
-    instep.SGD: {
-        "momentum": [-0.1, np.nan, np.inf, "x"],
-        "dampening": [np.nan, np.inf, None],
-        "nesterov": [True, 1],  # True alone: no momentum
-    },
-    instep.Adam: {
-        "betas": [(1.0, 0.9), (0.9, 1.0), (-0.1, 0.9), (np.nan, 0.9), (0.9,), 0.9, "ab", None],
-        "eps": [-1e-8, np.nan, np.inf],
-        "amsgrad": [1, None],
-        "eps_mode": ["paper", None, lambda step: "hat"],
-    },
+HYPER = {
+    (cls, name)
+    for cls in [getattr(instep, name) for name in instep.optimizers.__all__]
+    for name in list(inspect.signature(cls).parameters)[1:-1]
 }
-OWN[instep.AdamW] = OWN[instep.Adam]
-RATES = [-0.1, np.nan, np.inf, "x"]
-SHARES = [-0.1, 1.1, np.nan, None]
-FLAGS = [1, None]
-MOMENTS = {"betas": OWN[instep.Adam]["betas"]}
-EPS = {"eps": OWN[instep.Adam]["eps"]}
-OWN |= {
-    instep.Adagrad: EPS | {"lr_decay": RATES, "initial_accumulator_value": RATES},
-    instep.Adadelta: EPS | {"rho": SHARES},
-    instep.RMSprop: EPS | {"alpha": SHARES, "momentum": RATES, "centered": FLAGS},
-    instep.Adamax: EPS | MOMENTS,
-    instep.NAdam: EPS | MOMENTS | {"momentum_decay": RATES, "decoupled_weight_decay": FLAGS},
-    instep.RAdam: EPS | MOMENTS | {"decoupled_weight_decay": FLAGS},
-    instep.Yogi: EPS | MOMENTS | {"initial_accumulator_value": RATES},
-    instep.AdaBelief: EPS | MOMENTS,
-    instep.ASGD: {"lambd": RATES, "alpha": RATES, "t0": RATES},
-    instep.Rprop: {
-        "etas": [(0.0, 1.2), (1.0, 1.2), (0.5, 1.0), (0.5, np.nan), 0.5],
-        "step_sizes": [(-1.0, 1.0), (1e-6, np.inf), 1.0, (1.0, 0.5)],
-    },
-    instep.Lion: MOMENTS,
-    instep.LAMB: EPS | MOMENTS,
-    instep.LARS: EPS | {"momentum": RATES, "trust_coefficient": RATES, "nesterov": FLAGS},
-}
-HYPER = [
-    (cls, name, value)
-    for cls, own in OWN.items()
-    for name, values in (COMMON | own).items()
-    for value in values
-    if name != "weight_decay" or cls is not instep.Rprop  # which has none
-]
 
 
-def test_every_optimizer_is_in_the_table() -> None:
-    assert set(OWN) == {case.cls for case in CASES}
+def bad_values() -> Iterator[tuple[Any, str, Any]]:
+    for cls, name in sorted(HYPER, key=str):
+        yield from ((cls, name, value) for value in BAD.get((cls, name), BAD.get(name, ())))
+    for cls in sorted({cls for cls, _ in HYPER}, key=str):
+        for name, values in BAD_OPTIONS.items():
+            yield from ((cls, name, value) for value in values)
 
 
-@pytest.mark.parametrize(("cls", "name", "value"), HYPER)
+def test_every_argument_is_in_the_table() -> None:
+    assert {name for _, name in HYPER} == {key for key in BAD if isinstance(key, str)}
+    assert {key for key in BAD if isinstance(key, tuple)} <= HYPER
+    assert set(BAD_OPTIONS) == set(OPTIONS)
+    assert all([*BAD.values(), *BAD_OPTIONS.values()])
+
+
+@pytest.mark.parametrize(("cls", "name", "value"), list(bad_values()))
 def test_bad_hyperparameter(cls: type[instep.Optimizer], name: str, value: Any) -> None:
     p = np.ones(3)
     alone = rf"^{name}(\[\d\])?: (must be|needs)"
     with pytest.raises((TypeError, ValueError), match=alone):
         cls([p], **{"lr": 0.1, name: value})
     assert (p == 1).all()
-    if name in COMMON and name not in ("lr", "weight_decay"):
+    if name in BAD_OPTIONS:
         return
     opt = cls([p], lr=0.1)
     before = copy.deepcopy(dict(opt.param_groups[0]))

@@ -16,6 +16,19 @@ struct Lion {
   }
 };
 
+// signSGD; with momentum, Signum (Bernstein et al. 2018).
+template <class T, unsigned V>
+struct SignSgd {
+  enum : unsigned { momentum = 1, variants = 2 };
+  static constexpr unsigned slots = V & momentum ? 0b001 : 0;
+  T lr, mu, one_minus_mu;
+
+  void operator()(T& p, T g, T& m, T&, T&) const {
+    if constexpr ((V & momentum) != 0) g = m = mu * m + one_minus_mu * g;
+    p = p - lr * sign(g);
+  }
+};
+
 // Rprop (Riedmiller and Braun 1993), as torch: where the sign flips, the step is left out.
 template <class T, unsigned V>
 struct Rprop {
@@ -37,4 +50,5 @@ struct Rprop {
 
 #define INSTEP_SIGN_RULES(X) \
   X("lion", Lion)            \
+  X("signsgd", SignSgd)      \
   X("rprop", Rprop)

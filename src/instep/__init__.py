@@ -9,7 +9,7 @@ from ._options import StepReport
 from ._threads import active_isa, get_num_threads, set_num_threads
 from .optimizer import Optimizer
 from .optimizers import *  # noqa: F403
-from .optimizers import __all__ as _optimizers
+from .optimizers import _names as _optimizers
 from .transforms import (
     AdaptiveClip,
     AddNoise,

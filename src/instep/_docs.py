@@ -10,8 +10,6 @@ from typing import Any
 from ._groups import Hyperparameter
 from ._options import OPTIONS
 
-PLACE = "    References\n    ----------\n"
-
 PARAMS = """params : ndarray, list, tuple, dict or list of groups
     Arrays of float32 or float64 with any strides, updated in place; they must stay the same
     objects. Lists and dicts are one level deep. Groups are dicts with the arrays as ``"params"``
@@ -21,6 +19,13 @@ RAISES = """Raises
 ------
 TypeError, ValueError
     If an argument breaks its rule; the message names argument, rule and value."""
+
+REFERENCES = """References
+----------"""
+
+EXAMPLES = """Examples
+--------
+>>> import numpy as np, instep"""
 
 
 def parameters(hyper: Mapping[str, tuple[Any, str]]) -> str:
@@ -34,8 +39,17 @@ def parameters(hyper: Mapping[str, tuple[Any, str]]) -> str:
 
 
 def completed(cls: type, table: Mapping[str, Hyperparameter]) -> str:
-    """Return the class's docstring with the sections Parameters and Raises before References."""
+    """Return the class's docstring with all sections that numpydoc knows.
+
+    Those on parameters and errors are added, ``Source:`` becomes the references, and the lines
+    behind it the example.
+    """
+    doc = cls.__doc__ or ""
+    text, _, rest = doc.partition("    Source: ")
+    source, _, example = rest.partition("\n\n")
     own = list(inspect.signature(cls).parameters.values())[1:-1]
     hyper = {p.name: (p.default, table[p.name].meaning) for p in own}
-    text = indent(f"{parameters(hyper)}\n\n{RAISES}", "    ")
-    return (cls.__doc__ or "").replace(PLACE, f"{text}\n\n{PLACE}", 1)
+    references = fill(" ".join(source.split()), 96)
+    sections = [parameters(hyper), RAISES, f"{REFERENCES}\n{references}", EXAMPLES]
+    added = indent("\n\n".join(sections), "    ")
+    return f"{text.rstrip()}\n\n{added}\n{example}" if source else doc

@@ -41,6 +41,13 @@ SHARED: dict[str, Hyperparameter] = {
 }
 """Hyperparameters that optimizers share by name; a class may add its own."""
 
+NEEDED_WITH = {
+    "momentum_buffer": "momentum",
+    "grad_avg": "centered",
+    "max_exp_avg_sq": "amsgrad",
+}
+"""Slots that a rule uses only where this hyperparameter is not 0 or False."""
+
 
 class Rules(NamedTuple):
     """What an optimizer demands of its hyperparameters."""

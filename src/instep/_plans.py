@@ -17,6 +17,10 @@ Gradients = Sequence[np.ndarray | None]
 Result = tuple[bool, float | None, float | None]
 """Whether all gradients were finite (True if nobody asked), the global norm, the clip factor."""
 
+Slots = Sequence[Any]
+Scalars = Sequence[Any]
+"""A rule's state arrays for one parameter, and its scalars in the parameter's dtype."""
+
 NumpyRule = Callable[..., None]
 """``rule(p, g, slots, scalars, variant)`` updates p and the slots in place."""
 

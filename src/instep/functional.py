@@ -21,7 +21,7 @@ clip_by_norm_ = _functions.clip_by_norm_
 clip_by_value_ = _functions.clip_by_value_
 global_norm = _functions.global_norm
 
-_steps = {f"{name.lower()}_": getattr(optimizers, name) for name in optimizers.__all__}
+_steps = {f"{name.lower()}_": getattr(optimizers, name) for name in optimizers._names}
 
 __all__ = [  # noqa: PLE0604
     "all_finite",

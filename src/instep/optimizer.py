@@ -17,7 +17,7 @@ from . import transforms as tf
 from ._accumulate import Accumulator
 from ._buffers import Buffers
 from ._docs import completed, parameters
-from ._groups import SHARED, Hyperparameter, ParamGroup, Rules, make_groups
+from ._groups import NEEDED_WITH, SHARED, Hyperparameter, ParamGroup, Rules, make_groups
 from ._options import ACCUMULATED, Options, Params, Schedulable, StepReport, choose
 from ._state import Archive, State, aligned_zeros
 
@@ -35,8 +35,20 @@ class Optimizer(ABC):
     _decay: ClassVar[Literal["l2", "decoupled", "rule"]] = "l2"
     _own: ClassVar[dict[str, Hyperparameter]] = {}
 
-    def __init_subclass__(cls) -> None:
-        """Complete the docstring."""
+    def __init_subclass__(
+        cls,
+        *,
+        rule: plans.NumpyRule | None = None,
+        measure: plans.Measure | None = None,
+        slots: tuple[str, ...] | None = None,
+        decay: Literal["l2", "decoupled", "rule"] | None = None,
+    ) -> None:
+        """Take over what the class line says (the rule has one name in NumPy and C++); document."""
+        if rule:
+            cls._rule, cls._numpy = rule.__name__, rule
+        cls._measure = measure or cls._measure
+        cls._slot_names = cls._slot_names if slots is None else slots
+        cls._decay = decay or cls._decay
         cls.__doc__ = completed(cls, SHARED | cls._own)
 
     def __init__(self, params: Params, hyper: dict[str, Any], options: Options) -> None:
@@ -84,8 +96,8 @@ class Optimizer(ABC):
     @classmethod
     def _used_slots(cls, h: dict[str, Any]) -> tuple[str, ...]:
         """Return the names of the slots that these hyperparameters need."""
-        del h
-        return cls._slot_names
+        needs = {name: NEEDED_WITH.get(name) for name in cls._slot_names}
+        return tuple(name for name, option in needs.items() if option is None or h[option])
 
     @staticmethod
     def _trust(h: dict[str, Any]) -> tuple[float, float, float]:

@@ -1,28 +1,19 @@
 """The optimizers, a module for each family."""
 
-from .adam import Adam, AdamW
-from .adaptive import Adadelta, Adagrad, RMSprop
-from .moments import AdaBelief, Adamax, Yogi
-from .nadam import NAdam, RAdam
-from .sgd import ASGD, SGD
-from .sign import Lion, Rprop
-from .trust import LAMB, LARS
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ASGD",
-    "LAMB",
-    "LARS",
-    "SGD",
-    "AdaBelief",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Lion",
-    "NAdam",
-    "RAdam",
-    "RMSprop",
-    "Rprop",
-    "Yogi",
+from . import adam, adaptive, moments, nadam, sgd, sign, trust
+from .adam import *
+from .adaptive import *
+from .moments import *
+from .nadam import *
+from .sgd import *
+from .sign import *
+from .trust import *
+
+_names = [
+    name for module in (adam, adaptive, moments, nadam, sgd, sign, trust) for name in module.__all__
 ]
+
+if not TYPE_CHECKING:  # mypy cannot compute it, and would take nothing from here
+    __all__ = [*_names]  # noqa: PLE0604

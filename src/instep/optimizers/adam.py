@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
 from typing import Any, ClassVar, Literal, Unpack
 
@@ -11,15 +10,16 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter
 from .._options import Options, Params, Schedulable, SchedulablePair
+from .._plans import Scalars, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
+
+__all__ = ["Adam", "AdamW"]
 
 AMSGRAD = 1
 
 
-def adam(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adam(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
     m, v, v_max = slots
     beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root, eps = s
@@ -31,7 +31,7 @@ def adam(
     p[...] = p - step_size * m / (np.sqrt(v) * root + eps)
 
 
-class Adam(Optimizer):
+class Adam(Optimizer, rule=adam, slots=("exp_avg", "exp_avg_sq", "max_exp_avg_sq")):
     r"""Adam: steps scaled by running moments of the gradient.
 
     .. math::
@@ -49,15 +49,9 @@ class Adam(Optimizer):
             \frac{m}{\sqrt{v} + \epsilon}
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v), ``max_exp_avg_sq`` (with amsgrad).
+    Source: Kingma, Ba, "Adam: A method for stochastic optimization", 2015. Reddi, Kale, Kumar, "On
+        the convergence of Adam and beyond", 2018 (amsgrad).
 
-    References
-    ----------
-    Kingma, Ba, "Adam: A method for stochastic optimization", 2015. Reddi, Kale, Kumar, "On the
-    convergence of Adam and beyond", 2018 (amsgrad).
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adam([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -65,9 +59,6 @@ class Adam(Optimizer):
     array([ 0.9, -1.9])
     """
 
-    _rule: ClassVar[str] = "adam"
-    _numpy = staticmethod(adam)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "amsgrad": Hyperparameter(validate.flag, "Divide by the largest v so far."),
         "eps_mode": Hyperparameter(
@@ -90,10 +81,6 @@ class Adam(Optimizer):
         hyper |= {"amsgrad": amsgrad, "eps_mode": eps_mode}
         super().__init__(params, hyper, options)
 
-    @classmethod
-    def _used_slots(cls, h: dict[str, Any]) -> tuple[str, ...]:
-        return cls._slot_names if h["amsgrad"] else cls._slot_names[:2]
-
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
         beta1, beta2 = h["betas"]
@@ -107,26 +94,19 @@ class Adam(Optimizer):
         )
 
 
-class AdamW(Adam):
+class AdamW(Adam, decay="decoupled"):
     r"""Adam with decoupled weight decay: first :math:`p \leftarrow p (1 - \gamma \lambda)`.
 
     The rest is :class:`Adam` without the decay in the gradient; parameters, state and errors too.
 
-    References
-    ----------
-    Loshchilov, Hutter, "Decoupled weight decay regularization", 2019.
+    Source: Loshchilov, Hutter, "Decoupled weight decay regularization", 2019.
 
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.AdamW([w], lr=0.1, weight_decay=0.5)
     >>> report = opt.step([2 * w])
     >>> w
     array([ 0.85, -1.8 ])
     """
-
-    _decay = "decoupled"
 
     def __init__(
         self,

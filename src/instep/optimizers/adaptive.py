@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -10,24 +9,24 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable
+from .._plans import Scalars, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
+
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 MOMENTUM, CENTERED = 1, 2
 
 
-def adagrad(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adagrad(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adaptive.h."""
-    del variant
     (total,) = slots
     step_size, eps = s
     total[...] = total + g * g
     p[...] = p - step_size * g / (np.sqrt(total) + eps)
 
 
-class Adagrad(Optimizer):
+class Adagrad(Optimizer, rule=adagrad, slots=("sum",)):
     r"""Adagrad: each element's rate falls with the sum of its squared gradients.
 
     .. math::
@@ -36,15 +35,9 @@ class Adagrad(Optimizer):
         p &\leftarrow p - \frac{\gamma}{1 + (t - 1) \eta} \cdot \frac{g}{\sqrt{s} + \epsilon}
 
     State: ``sum`` (s).
+    Source: Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
+        optimization", 2011.
 
-    References
-    ----------
-    Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
-    optimization", 2011.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adagrad([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -52,9 +45,6 @@ class Adagrad(Optimizer):
     array([ 0.9, -1.9])
     """
 
-    _rule: ClassVar[str] = "adagrad"
-    _numpy = staticmethod(adagrad)
-    _slot_names: ClassVar[tuple[str, ...]] = ("sum",)
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "lr_decay": Hyperparameter(at_least_0, r"Decay :math:`\eta` of the rate, at least 0."),
     }
@@ -82,11 +72,8 @@ class Adagrad(Optimizer):
         return 0, (h["lr"] / (1 + (t - 1) * h["lr_decay"]), h["eps"])
 
 
-def adadelta(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adadelta(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adaptive.h."""
-    del variant
     square, acc_delta = slots
     lr, rho, one_minus_rho, eps = s
     square[...] = rho * square + one_minus_rho * g * g
@@ -95,7 +82,7 @@ def adadelta(
     p[...] = p - lr * delta
 
 
-class Adadelta(Optimizer):
+class Adadelta(Optimizer, rule=adadelta, slots=("square_avg", "acc_delta")):
     r"""Adadelta: steps in the unit of the parameter, from running averages of squares.
 
     .. math::
@@ -106,14 +93,8 @@ class Adadelta(Optimizer):
         p &\leftarrow p - \gamma \Delta
 
     State: ``square_avg`` (s), ``acc_delta`` (a).
+    Source: Zeiler, "ADADELTA: An adaptive learning rate method", 2012.
 
-    References
-    ----------
-    Zeiler, "ADADELTA: An adaptive learning rate method", 2012.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adadelta([w])
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -121,9 +102,6 @@ class Adadelta(Optimizer):
     array([ 0.996838, -1.996838])
     """
 
-    _rule: ClassVar[str] = "adadelta"
-    _numpy = staticmethod(adadelta)
-    _slot_names: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "rho": Hyperparameter(
             validate.number(low=0, high=1), r"Decay rate :math:`\rho` of the averages, in [0, 1]."
@@ -144,13 +122,10 @@ class Adadelta(Optimizer):
 
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         return 0, (h["lr"], h["rho"], 1 - h["rho"], h["eps"])
 
 
-def rmsprop(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def rmsprop(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adaptive.h."""
     square, buf, g_avg = slots
     lr, alpha, one_minus_alpha, eps, mu = s
@@ -166,7 +141,7 @@ def rmsprop(
     p[...] = p - lr * step
 
 
-class RMSprop(Optimizer):
+class RMSprop(Optimizer, rule=rmsprop, slots=("square_avg", "momentum_buffer", "grad_avg")):
     r"""RMSprop: gradients divided by their running root mean square.
 
     .. math::
@@ -180,15 +155,9 @@ class RMSprop(Optimizer):
     Rounding can make the centered variance negative, where torch gives NaN; here it is 0.
 
     State: ``square_avg`` (s), ``momentum_buffer`` (b, with momentum), ``grad_avg`` (if centered).
+    Source: Tieleman, Hinton, "Lecture 6.5, RMSProp", 2012. Graves, "Generating sequences with
+        recurrent neural networks", 2013 (centered).
 
-    References
-    ----------
-    Tieleman, Hinton, "Lecture 6.5, RMSProp", 2012. Graves, "Generating sequences with recurrent
-    neural networks", 2013 (centered).
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.RMSprop([w], lr=0.01)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -196,9 +165,6 @@ class RMSprop(Optimizer):
     array([ 0.9, -1.9])
     """
 
-    _rule: ClassVar[str] = "rmsprop"
-    _numpy = staticmethod(rmsprop)
-    _slot_names: ClassVar[tuple[str, ...]] = ("square_avg", "momentum_buffer", "grad_avg")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "alpha": Hyperparameter(
             validate.number(low=0, high=1),
@@ -222,13 +188,7 @@ class RMSprop(Optimizer):
         hyper |= {"momentum": momentum, "centered": centered}
         super().__init__(params, hyper, options)
 
-    @classmethod
-    def _used_slots(cls, h: dict[str, Any]) -> tuple[str, ...]:
-        needed = (True, h["momentum"] != 0, h["centered"])
-        return tuple(name for name, used in zip(cls._slot_names, needed, strict=True) if used)
-
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         variant = MOMENTUM * (h["momentum"] != 0) + CENTERED * h["centered"]
         return variant, (h["lr"], h["alpha"], 1 - h["alpha"], h["eps"], h["momentum"])

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from .._options import Options, Params, Schedulable, SchedulablePair
+from .._plans import Scalars, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
+__all__ = ["AdaBelief", "Adamax", "Yogi"]
 
-def adamax(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+
+def adamax(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
-    del variant
     m, u = slots
     beta1, one_minus_beta1, beta2, step_size, eps = s
     m[...] = beta1 * m + one_minus_beta1 * g
@@ -25,7 +24,7 @@ def adamax(
     p[...] = p - step_size * m / u
 
 
-class Adamax(Optimizer):
+class Adamax(Optimizer, rule=adamax, slots=("exp_avg", "exp_inf")):
     r"""Adamax: Adam with the largest recent gradient in the place of the second moment.
 
     .. math::
@@ -35,24 +34,14 @@ class Adamax(Optimizer):
         p &\leftarrow p - \frac{\gamma}{1 - \beta_1^t} \cdot \frac{m}{u}
 
     State: ``exp_avg`` (m), ``exp_inf`` (u).
+    Source: Kingma, Ba, "Adam: A method for stochastic optimization", 2015, section 7.1.
 
-    References
-    ----------
-    Kingma, Ba, "Adam: A method for stochastic optimization", 2015, section 7.1.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Adamax([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
     >>> w
     array([ 0.9, -1.9])
     """
-
-    _rule: ClassVar[str] = "adamax"
-    _numpy = staticmethod(adamax)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_inf")
 
     def __init__(
         self,
@@ -72,11 +61,8 @@ class Adamax(Optimizer):
         return 0, (beta1, 1 - beta1, beta2, h["lr"] / (1 - beta1**t), h["eps"])
 
 
-def yogi(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def yogi(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
-    del variant
     m, v = slots
     beta1, one_minus_beta1, one_minus_beta2, step_size, root, eps = s
     m[...] = beta1 * m + one_minus_beta1 * g
@@ -85,7 +71,7 @@ def yogi(
     p[...] = p - step_size * m / (np.sqrt(v) * root + eps)
 
 
-class Yogi(Optimizer):
+class Yogi(Optimizer, rule=yogi, slots=("exp_avg", "exp_avg_sq")):
     r"""Yogi: Adam whose second moment changes slowly, in proportion to the gradient only.
 
     .. math::
@@ -96,24 +82,14 @@ class Yogi(Optimizer):
             \frac{m}{\sqrt{v} / \sqrt{1 - \beta_2^t} + \epsilon}
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v, starting at ``initial_accumulator_value``).
+    Source: Zaheer, Reddi, Sachan, Kale, Kumar, "Adaptive methods for nonconvex optimization", 2018.
 
-    References
-    ----------
-    Zaheer, Reddi, Sachan, Kale, Kumar, "Adaptive methods for nonconvex optimization", 2018.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Yogi([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
     >>> w.round(4)
     array([ 0.9001, -1.9   ])
     """
-
-    _rule: ClassVar[str] = "yogi"
-    _numpy = staticmethod(yogi)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -140,11 +116,8 @@ class Yogi(Optimizer):
         return 0, (beta1, 1 - beta1, 1 - beta2, h["lr"] / (1 - beta1**t), root, h["eps"])
 
 
-def adabelief(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def adabelief(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
-    del variant
     m, v = slots
     beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root, eps = s
     m[...] = beta1 * m + one_minus_beta1 * g
@@ -153,7 +126,7 @@ def adabelief(
     p[...] = p - step_size * m / (np.sqrt(v) * root + eps)
 
 
-class AdaBelief(Optimizer):
+class AdaBelief(Optimizer, rule=adabelief, slots=("exp_avg", "exp_avg_var")):
     r"""AdaBelief: Adam that steps by its belief in the gradient, the inverse of its surprise.
 
     .. math::
@@ -164,25 +137,15 @@ class AdaBelief(Optimizer):
             \frac{m}{\sqrt{s} / \sqrt{1 - \beta_2^t} + \epsilon}
 
     State: ``exp_avg`` (m), ``exp_avg_var`` (s).
+    Source: Zhuang et al., "AdaBelief optimizer: Adapting stepsizes by the belief in observed
+        gradients", 2020.
 
-    References
-    ----------
-    Zhuang et al., "AdaBelief optimizer: Adapting stepsizes by the belief in observed gradients",
-    2020.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.AdaBelief([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
     >>> w.round(4)
     array([ 0.8889, -1.8889])
     """
-
-    _rule: ClassVar[str] = "adabelief"
-    _numpy = staticmethod(adabelief)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_var")
 
     def __init__(
         self,

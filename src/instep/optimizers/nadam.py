@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from math import sqrt
 from typing import Any, ClassVar, Unpack
@@ -11,16 +10,16 @@ import numpy as np
 
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable, SchedulablePair
+from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
+
+__all__ = ["NAdam", "RAdam"]
 
 RECTIFIED = 1
 
 
-def nadam(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def nadam(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
-    del variant
     m, v = slots
     beta1, one_minus_beta1, beta2, one_minus_beta2, step_g, step_m, root, eps = s
     m[...] = beta1 * m + one_minus_beta1 * g
@@ -44,7 +43,7 @@ def nadam_momenta(beta1: float, psi: float, t: int) -> tuple[float, float, float
     return known[t - 1][0], known[t][0], known[t - 1][1]
 
 
-class NAdam(Optimizer):
+class NAdam(Optimizer, rule=nadam, slots=("exp_avg", "exp_avg_sq")):
     r"""NAdam: Adam with Nesterov momentum.
 
     .. math::
@@ -58,14 +57,8 @@ class NAdam(Optimizer):
     The product takes the present :math:`\beta_1` and :math:`\psi` for all steps so far.
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    Source: Dozat, "Incorporating Nesterov momentum into Adam", 2016.
 
-    References
-    ----------
-    Dozat, "Incorporating Nesterov momentum into Adam", 2016.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.NAdam([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -73,9 +66,6 @@ class NAdam(Optimizer):
     array([ 0.894355, -1.894355])
     """
 
-    _rule: ClassVar[str] = "nadam"
-    _numpy = staticmethod(nadam)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "momentum_decay": Hyperparameter(at_least_0, r"Decay :math:`\psi` of the momentum."),
     }
@@ -106,9 +96,7 @@ class NAdam(Optimizer):
         return 0, (beta1, 1 - beta1, beta2, 1 - beta2, step_g, step_m, root, h["eps"])
 
 
-def radam(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def radam(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
     m, v = slots
     beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, eps = s
@@ -118,7 +106,7 @@ def radam(
     p[...] = p - (step / (np.sqrt(v) + eps) if variant & RECTIFIED else step)
 
 
-class RAdam(Optimizer):
+class RAdam(Optimizer, rule=radam, slots=("exp_avg", "exp_avg_sq")):
     r"""RAdam: Adam that starts as plain momentum, until its second moment can be relied on.
 
     .. math::
@@ -133,24 +121,14 @@ class RAdam(Optimizer):
             1 & \text{else}\end{array}\right.
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    Source: Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
 
-    References
-    ----------
-    Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.RAdam([w], lr=0.1)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
     >>> w
     array([ 0.8, -1.6])
     """
-
-    _rule: ClassVar[str] = "radam"
-    _numpy = staticmethod(radam)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -10,13 +9,16 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable
+from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
+
+__all__ = ["ASGD", "SGD"]
 
 MOMENTUM, NESTEROV, FIRST = 1, 2, 4
 AVERAGING = 1
 
 
-def sgd(p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int) -> None:
+def sgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sgd.h."""
     (buf,) = slots
     lr, mu, one_minus_dampening = s
@@ -26,7 +28,7 @@ def sgd(p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], va
     p[...] = p - lr * g
 
 
-class SGD(Optimizer):
+class SGD(Optimizer, rule=sgd, slots=("momentum_buffer",)):
     r"""Stochastic gradient descent, with momentum, dampening and Nesterov's look-ahead.
 
     .. math::
@@ -39,15 +41,9 @@ class SGD(Optimizer):
     rate stays outside the buffer, as in torch.
 
     State: ``momentum_buffer`` (with momentum).
+    Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in
+        deep learning", 2013.
 
-    References
-    ----------
-    Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
-    learning", 2013.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.SGD([w], lr=0.1, momentum=0.9)
     >>> for _ in range(2):
@@ -56,9 +52,6 @@ class SGD(Optimizer):
     array([ 0.46, -0.92])
     """
 
-    _rule: ClassVar[str] = "sgd"
-    _numpy = staticmethod(sgd)
-    _slot_names: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "dampening": Hyperparameter(validate.number(), r"Dampening :math:`\tau` of the momentum."),
     }
@@ -86,10 +79,6 @@ class SGD(Optimizer):
             )
 
     @staticmethod
-    def _used_slots(h: dict[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if h["momentum"] != 0 else ()
-
-    @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
         if h["momentum"] == 0:
             return 0, (h["lr"], 0.0, 1.0)
@@ -97,9 +86,7 @@ class SGD(Optimizer):
         return variant, (h["lr"], h["momentum"], 1 - h["dampening"])
 
 
-def asgd(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def asgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sgd.h."""
     (average,) = slots
     keep, eta, weight = s
@@ -107,7 +94,7 @@ def asgd(
     average[...] = average + weight * (p - average) if variant & AVERAGING else p
 
 
-class ASGD(Optimizer):
+class ASGD(Optimizer, rule=asgd, slots=("ax",)):
     r"""Averaged stochastic gradient descent.
 
     .. math::
@@ -118,14 +105,8 @@ class ASGD(Optimizer):
         a &\leftarrow p \text{ if } \mu_t = 1, \text{ else } a + \mu_t (p - a)
 
     State: ``ax`` (a, the average).
+    Source: Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
 
-    References
-    ----------
-    Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.ASGD([w], lr=0.1, t0=0)
     >>> for _ in range(3):
@@ -134,9 +115,6 @@ class ASGD(Optimizer):
     (array([ 0.512, -1.024]), array([ 0.576, -1.152]))
     """
 
-    _rule: ClassVar[str] = "asgd"
-    _numpy = staticmethod(asgd)
-    _slot_names: ClassVar[tuple[str, ...]] = ("ax",)
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "lambd": Hyperparameter(at_least_0, r"Decay :math:`\Lambda`, at least 0."),
         "alpha": Hyperparameter(at_least_0, r"Power :math:`\alpha` of the rate, at least 0."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -10,21 +9,21 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter
 from .._options import Options, Params, Schedulable, SchedulablePair
+from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
 
+__all__ = ["Lion", "Rprop", "SignSGD"]
 
-def lion(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+
+def lion(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sign.h."""
-    del variant
     (m,) = slots
     lr, beta1, one_minus_beta1, beta2, one_minus_beta2 = s
     p[...] = p - lr * np.sign(beta1 * m + one_minus_beta1 * g)
     m[...] = beta2 * m + one_minus_beta2 * g
 
 
-class Lion(Optimizer):
+class Lion(Optimizer, rule=lion, slots=("exp_avg",), decay="decoupled"):
     r"""Lion: steps of one size, by the sign of an interpolated momentum.
 
     .. math::
@@ -33,25 +32,14 @@ class Lion(Optimizer):
         m &\leftarrow \beta_2 m + (1 - \beta_2) g
 
     State: ``exp_avg`` (m).
+    Source: Chen et al., "Symbolic discovery of optimization algorithms", 2023.
 
-    References
-    ----------
-    Chen et al., "Symbolic discovery of optimization algorithms", 2023.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Lion([w], lr=0.25)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
     >>> w
     array([ 0.75, -1.75])
     """
-
-    _rule: ClassVar[str] = "lion"
-    _numpy = staticmethod(lion)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg",)
-    _decay = "decoupled"
 
     def __init__(
         self,
@@ -65,16 +53,53 @@ class Lion(Optimizer):
 
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         beta1, beta2 = h["betas"]
         return 0, (h["lr"], beta1, 1 - beta1, beta2, 1 - beta2)
 
 
-def rprop(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def signsgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/sign.h."""
-    del variant
+    (m,) = slots
+    lr, mu, one_minus_mu = s
+    if variant:
+        m[...] = g = mu * m + one_minus_mu * g
+    p[...] = p - lr * np.sign(g)
+
+
+class SignSGD(Optimizer, rule=signsgd, slots=("momentum_buffer",), decay="decoupled"):
+    r"""signSGD: steps of one size, by the sign of the gradient or (Signum) of its momentum.
+
+    .. math::
+        m &\leftarrow \mu m + (1 - \mu) g \\
+        p &\leftarrow p (1 - \gamma \lambda) - \gamma \operatorname{sign}(m)
+
+    State: ``momentum_buffer`` (m, with momentum).
+    Source: Bernstein et al., "signSGD: Compressed optimisation for non-convex problems", 2018.
+
+    >>> w = np.array([1.0, -2.0])
+    >>> report = instep.SignSGD([w], lr=0.25).step([2 * w])  # the gradient of sum(w ** 2)
+    >>> w
+    array([ 0.75, -1.75])
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: Schedulable = 1e-3,
+        momentum: Schedulable = 0.9,
+        weight_decay: Schedulable = 0.0,
+        **options: Unpack[Options],
+    ) -> None:
+        hyper = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(params, hyper, options)
+
+    @staticmethod
+    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+        return int(h["momentum"] != 0), (h["lr"], h["momentum"], 1 - h["momentum"])
+
+
+def rprop(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
+    """Update one parameter; the oracle of cpp/rules/sign.h."""
     prev, step_size = slots
     eta_minus, eta_plus, step_min, step_max = s
     one, zero = p.dtype.type(1), p.dtype.type(0)
@@ -87,7 +112,7 @@ def rprop(
     p[...] = p - np.sign(prev) * step_size
 
 
-class Rprop(Optimizer):
+class Rprop(Optimizer, rule=rprop, slots=("prev", "step_size")):
     r"""Rprop: a step for each element, longer while the gradient keeps its sign; for full batches.
 
     .. math::
@@ -97,15 +122,9 @@ class Rprop(Optimizer):
         p &\leftarrow p - \operatorname{sign}(g) s, \quad g' \leftarrow g
 
     State: ``prev`` (g'), ``step_size`` (s, starting at ``lr``).
+    Source: Riedmiller, Braun, "A direct adaptive method for faster backpropagation learning: the
+        RPROP algorithm", 1993.
 
-    References
-    ----------
-    Riedmiller, Braun, "A direct adaptive method for faster backpropagation learning: the RPROP
-    algorithm", 1993.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([1.0, -2.0])
     >>> opt = instep.Rprop([w], lr=0.25)
     >>> for _ in range(2):
@@ -114,9 +133,6 @@ class Rprop(Optimizer):
     array([ 0.45, -1.45])
     """
 
-    _rule: ClassVar[str] = "rprop"
-    _numpy = staticmethod(rprop)
-    _slot_names: ClassVar[tuple[str, ...]] = ("prev", "step_size")
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "etas": Hyperparameter(
             validate.pair(validate.number(above=0, below=1), validate.number(above=1)),
@@ -150,5 +166,4 @@ class Rprop(Optimizer):
 
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        del t
         return 0, (*h["etas"], *h["step_sizes"])

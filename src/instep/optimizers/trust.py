@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
 from typing import Any, ClassVar, Unpack
 
@@ -11,11 +10,14 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable, SchedulablePair
+from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
 from .sgd import FIRST, MOMENTUM, NESTEROV, SGD
 
+__all__ = ["LAMB", "LARS"]
 
-def lamb_direction(p: np.ndarray, slots: Sequence[Any], s: Sequence[Any]) -> np.ndarray:
+
+def lamb_direction(p: np.ndarray, slots: Slots, s: Scalars) -> np.ndarray:
     """Return the step before it is scaled by the trust ratio."""
     m, v = slots
     unbias1, root, eps, weight_decay = s[5:9]
@@ -23,9 +25,7 @@ def lamb_direction(p: np.ndarray, slots: Sequence[Any], s: Sequence[Any]) -> np.
     return u
 
 
-def lamb_measure(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any]
-) -> np.ndarray:
+def lamb_measure(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars) -> np.ndarray:
     """Update the moments and return the direction; the oracle of cpp/rules/trust.h."""
     m, v = slots
     _, beta1, one_minus_beta1, beta2, one_minus_beta2, *_ = s
@@ -34,16 +34,15 @@ def lamb_measure(
     return lamb_direction(p, slots, s)
 
 
-def lamb(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def lamb(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter, the trust ratio being the last scalar."""
-    del g, variant
     lr, trust = s[0], s[-1]
     p[...] = p - lr * trust * lamb_direction(p, slots, s)
 
 
-class LAMB(Optimizer):
+class LAMB(
+    Optimizer, rule=lamb, measure=lamb_measure, slots=("exp_avg", "exp_avg_sq"), decay="rule"
+):
     r"""LAMB: Adam with a learning rate for each tensor, for large batches.
 
     .. math::
@@ -55,26 +54,15 @@ class LAMB(Optimizer):
     The ratio is 1 where a norm is 0. Norms are of whole tensors.
 
     State: ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    Source: You et al., "Large batch optimization for deep learning: Training BERT in 76 minutes",
+        2020.
 
-    References
-    ----------
-    You et al., "Large batch optimization for deep learning: Training BERT in 76 minutes", 2020.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([3.0, -4.0])
     >>> opt = instep.LAMB([w], lr=0.1, weight_decay=0.0)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
     >>> w.round(6)
     array([ 2.646447, -3.646447])
     """
-
-    _rule: ClassVar[str] = "lamb"
-    _numpy = staticmethod(lamb)
-    _measure = staticmethod(lamb_measure)
-    _slot_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
-    _decay = "rule"
 
     def __init__(
         self,
@@ -96,17 +84,12 @@ class LAMB(Optimizer):
         return 0, (h["lr"], *moments, unbias1, root, h["eps"], h["weight_decay"])
 
 
-def lars_measure(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any]
-) -> np.ndarray:
+def lars_measure(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars) -> np.ndarray:
     """Return the gradient, whose norm LARS compares with the parameter's."""
-    del p, slots, s
     return g
 
 
-def lars(
-    p: np.ndarray, g: np.ndarray, slots: Sequence[Any], s: Sequence[Any], variant: int
-) -> None:
+def lars(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter, the trust ratio being the last scalar; cpp/rules/trust.h."""
     (buf,) = slots
     lr, mu, weight_decay, trust = s
@@ -117,7 +100,7 @@ def lars(
     p[...] = p - lr * g
 
 
-class LARS(Optimizer):
+class LARS(Optimizer, rule=lars, measure=lars_measure, slots=("momentum_buffer",), decay="rule"):
     r"""LARS: SGD with a learning rate for each tensor, for large batches.
 
     .. math::
@@ -128,14 +111,8 @@ class LARS(Optimizer):
     norm is 0. Norms are of whole tensors.
 
     State: ``momentum_buffer`` (with momentum).
+    Source: You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017.
 
-    References
-    ----------
-    You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017.
-
-    Examples
-    --------
-    >>> import numpy as np, instep
     >>> w = np.array([3.0, -4.0])
     >>> opt = instep.LARS([w], lr=0.1, trust_coefficient=0.5)
     >>> report = opt.step([2 * w])  # the gradient of sum(w ** 2)
@@ -143,11 +120,6 @@ class LARS(Optimizer):
     array([ 2.85, -3.8 ])
     """
 
-    _rule: ClassVar[str] = "lars"
-    _numpy = staticmethod(lars)
-    _measure = staticmethod(lars_measure)
-    _slot_names: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
-    _decay = "rule"
     _own: ClassVar[dict[str, Hyperparameter]] = {
         "trust_coefficient": Hyperparameter(at_least_0, r"Factor :math:`\eta` of the ratio."),
         "nesterov": Hyperparameter(validate.flag, "Nesterov's look-ahead; needs momentum."),
@@ -171,10 +143,6 @@ class LARS(Optimizer):
     @classmethod
     def _check_together(cls, h: dict[str, Any]) -> None:
         SGD._check_together({**h, "dampening": 0})
-
-    @staticmethod
-    def _used_slots(h: dict[str, Any]) -> tuple[str, ...]:
-        return SGD._used_slots(h)
 
     @staticmethod
     def _trust(h: dict[str, Any]) -> tuple[float, float, float]:
