@@ -42,9 +42,11 @@ def completed(cls: type, table: Mapping[str, Hyperparameter]) -> str:
     """Return the class's docstring with all sections that numpydoc knows.
 
     Those on parameters and errors are added, ``Source:`` becomes the references, and the lines
-    behind it the example.
+    behind it the example. A class that names no source is no optimizer yet.
     """
     doc = cls.__doc__ or ""
+    if "    Source: " not in doc:
+        return doc
     text, _, rest = doc.partition("    Source: ")
     source, _, example = rest.partition("\n\n")
     own = list(inspect.signature(cls).parameters.values())[1:-1]
@@ -52,4 +54,4 @@ def completed(cls: type, table: Mapping[str, Hyperparameter]) -> str:
     references = fill(" ".join(source.split()), 96)
     sections = [parameters(hyper), RAISES, f"{REFERENCES}\n{references}", EXAMPLES]
     added = indent("\n\n".join(sections), "    ")
-    return f"{text.rstrip()}\n\n{added}\n{example}" if source else doc
+    return f"{text.rstrip()}\n\n{added}\n{example}"

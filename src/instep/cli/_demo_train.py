@@ -93,6 +93,7 @@ EVERY = (
     Recipe("ASGD", instep.ASGD, 0.1),
     Recipe("Rprop", instep.Rprop, 1e-3),
     Recipe("Lion", instep.Lion, 3e-4),
+    Recipe("SignSGD", instep.SignSGD, 3e-4),
     Recipe("LAMB", instep.LAMB, 1e-2),
     Recipe("LARS", instep.LARS, 1.0),
     Recipe("Yogi", instep.Yogi, 1e-2),
