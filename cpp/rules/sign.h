@@ -37,8 +37,9 @@ struct Rprop {
   T eta_minus, eta_plus, step_min, step_max;
 
   void operator()(T& p, T g, T& prev, T& step_size, T&) const {
-    const T turn = sign(g * prev);
-    const T scale = select(turn > 0, eta_plus, select(turn < 0, eta_minus, turn + T(1)));
+    const T turn = g * prev;
+    const T kept = select(turn == 0, T(1), turn);  // a NaN stays one
+    const T scale = select(turn > 0, eta_plus, select(turn < 0, eta_minus, kept));
     const T scaled = step_size * scale;
     step_size = select(scaled < step_min, step_min, select(scaled > step_max, step_max, scaled));
     prev = select(turn < 0, T(0), g);
