@@ -14,16 +14,29 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from instep.cli import _bench_check, _bench_contestants, _bench_machine, _bench_run, _bench_timing
+import instep
+from instep.cli import (
+    _bench_check,
+    _bench_contestants,
+    _bench_every,
+    _bench_machine,
+    _bench_run,
+    _bench_timing,
+)
 from instep.cli._bench_cases import CASES, SIZES, Case, Problem, Size, memory_needed
 from instep.cli._bench_contestants import Contestant, Idiom, Native, Reference, Tuned, contestants
 from instep.cli._bench_limit import Limit
+from instep.transforms import Transform
 
 TORCH = "torch_fused"
 PEERS = {"instep", "reference", "numpy_temporaries", "numpy_out"}
 EVERYONE = PEERS | {"limit", TORCH}
 ODD = Size("2 x 40001", 2, 40001)  # more than one block, and a tail
 CASE_IDS = [c.name for c in CASES]
+
+EVERY_TRANSFORM = [
+    t for t in vars(instep).values() if isinstance(t, type) and issubclass(t, Transform)
+]
 
 bench_module = importlib.import_module("instep.cli.bench")  # the package has the function there
 app = typer.Typer()
@@ -301,3 +314,41 @@ def test_the_machine_has_a_name() -> None:
     assert _bench_machine.cpu_model()
     assert _bench_machine.available_memory() > 0
     assert _bench_machine._lines("/no/such/file") == {}
+
+
+def test_every_optimizer_and_transform(hasty: None, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    figures = tmp_path / "every.json"
+    done = run("--all", "--quick", "--repeats", "2", "--json", str(figures))
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in instep.optimizers.__all__:
+        (line,) = [text for text in lines if text.split()[:1] == [name] and "%" in text]
+        has_torch = name in dir(importlib.import_module("torch").optim)
+        assert line.endswith("x" if has_torch else "-"), line
+    for t in EVERY_TRANSFORM:
+        (line,) = [text for text in lines if text.split()[:1] == [t.__name__]]
+        assert re.search(r"\d+ %$", line), line
+    results = json.loads(figures.read_text())["results"]
+    assert len(results) == 2 * len(instep.optimizers.__all__) + len(EVERY_TRANSFORM)
+
+
+def test_traffic_of_rules_of_two_passes() -> None:
+    bytes_each = {c.name: c.bytes_per_element(4) for c in _bench_every.optimizer_cases()}
+    # LAMB reads p, m, v once more, LARS p and g.
+    assert bytes_each | {"LAMB": 40, "LARS": 28, "SGD": 12, "Adam": 28, "Adagrad": 20} == bytes_each
+
+
+@pytest.mark.parametrize("option", [("--case", "adam"), ("--max-elements", "100")], ids=str)
+def test_all_refuses_what_it_would_ignore(option: tuple[str, str]) -> None:
+    done = run("--all", *option)
+    assert done.exit_code == 2
+    assert f"got {option[0]}" in " ".join(done.output.split())
+
+
+def test_a_wrong_transform_is_not_timed(hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instep.Scale, "_native", lambda self, step: (1, 0.25, 0.0, 0))
+    done = run("--all", "--quick", "--repeats", "1")
+    assert done.exit_code == 1
+    assert "instep must have the bits of the reference" in " ".join(done.output.split())

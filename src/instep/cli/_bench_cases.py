@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..transforms import ClipByGlobalNorm, Transform
+
 LR = 1e-3
 BETA1, BETA2 = 0.9, 0.999
 EPS = 1e-8
@@ -30,21 +32,40 @@ class Case:
     """Decoupled."""
     max_norm: float | None = None
     """Where to clip the norm of all gradients together."""
+    transform: Transform | None = None
+    """What else is done to gradients."""
+    defaults: bool = False
+    """Whether hyperparameters are left as they are (lr is given where there is no default)."""
+    again: int = 0
+    """How many arrays a rule reads in a pass before the update: those whose norms it needs."""
 
     @property
     def hyper(self) -> dict[str, Any]:
         """The constructor's arguments, the same for instep and torch."""
+        if self.defaults:
+            return {"lr": 0.1} if self.optimizer == "LARS" else {}
         if self.optimizer == "SGD":
             return {"lr": LR, "momentum": MOMENTUM}
         betas = (BETA1, BETA2)
         return {"lr": LR, "betas": betas, "eps": EPS, "weight_decay": self.weight_decay}
 
-    def bytes_per_element(self, itemsize: int) -> int:
-        """Return what a step must move: parameter and slots both ways, the gradient in.
+    @property
+    def transforms(self) -> list[Transform]:
+        """What instep's optimizer does to gradients."""
+        clip = [] if self.max_norm is None else [ClipByGlobalNorm(self.max_norm)]
+        return [*clip, *([self.transform] if self.transform else [])]
 
-        A global norm must be known before the update, so clipping reads the gradient once more.
+    @property
+    def reads(self) -> int:
+        """How many arrays must be read before the first update can be made.
+
+        A global norm must be known before, so clipping reads the gradient once more.
         """
-        return itemsize * (2 * (1 + self.slots) + 1 + (self.max_norm is not None))
+        return self.again + (self.max_norm is not None)
+
+    def bytes_per_element(self, itemsize: int) -> int:
+        """Return what a step must move: parameter and slots both ways, the gradient in."""
+        return itemsize * (2 * (1 + self.slots) + 1 + self.reads)
 
 
 CASES = (
@@ -67,6 +88,12 @@ class Size(NamedTuple):
     label: str
     tensors: int
     length: int
+    rows: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of each array."""
+        return (self.length,) if self.rows == 1 else (self.rows, self.length // self.rows)
 
     @property
     def elements(self) -> int:
@@ -103,6 +130,8 @@ class Problem:
         self.grads: Arrays = [np.empty(size.length, self.dtype) for _ in range(size.tensors)]
         for p, g in zip(self.start, self.grads, strict=True):
             _fill(rng, p, g)
+        self.start = [p.reshape(size.shape) for p in self.start]
+        self.grads = [g.reshape(size.shape) for g in self.grads]
 
     def __str__(self) -> str:
         """Name case and size, for messages."""

@@ -86,7 +86,7 @@ def _largest(found: Arrays, wanted: Arrays, start: Arrays) -> tuple[float, float
 def _chunks(*lists: Arrays) -> Iterator[tuple[np.ndarray, ...]]:
     for arrays in zip(*lists, strict=True):
         for first in range(0, arrays[0].size, CHUNK):
-            yield tuple(a[first : first + CHUNK] for a in arrays)
+            yield tuple(a.reshape(-1)[first : first + CHUNK] for a in arrays)
 
 
 def _check_limit(problem: Problem, limit: Limit) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 import instep
+from instep.transforms import Transform
 
 from ._bench_cases import BETA1, BETA2, EPS, LR, MOMENTUM, Arrays, Case
 
@@ -62,9 +63,13 @@ class Native(Contestant):
 
     def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
         super().__init__(case, start, grads)
-        clip = [] if case.max_norm is None else [instep.ClipByGlobalNorm(case.max_norm)]
         cls = getattr(instep, case.optimizer)
-        self.optimizer = cls(self.params, **case.hyper, transforms=clip, backend=self.backend)
+        options = {"transforms": self.transforms(case), "backend": self.backend}
+        self.optimizer = cls(self.params, **case.hyper, **options)
+
+    def transforms(self, case: Case) -> list[Transform]:
+        """Return what is done to gradients."""
+        return case.transforms
 
     def step(self) -> None:
         """Take one step."""
@@ -77,6 +82,18 @@ class Reference(Native):
     name = "reference"
     label = "reference"
     backend = "reference"
+
+
+class Plain(Native):
+    """The same without its transforms: what these cost is the difference."""
+
+    name = "plain"
+    label = "without transforms"
+
+    def transforms(self, case: Case) -> list[Transform]:
+        """Return nothing."""
+        del case
+        return []
 
 
 class _Loop(Contestant):

@@ -13,9 +13,9 @@ class Limit(Contestant):
     """A loop that reads and writes what a step does and does one addition.
 
     It runs in the native core as a step does: same blocks, same threads, same call from Python.
-    The norm of a clipping case needs all gradients before the first update, so to that loop is
-    added a pass that reads them (and sums their squares, which a processor does faster than it
-    reads).
+    Where a norm is needed before the first update (of gradients that are clipped, or by rules of
+    two passes), passes that read as many arrays are added to that loop; they sum squares, which a
+    processor does faster than it reads.
     """
 
     name = "limit"
@@ -35,7 +35,7 @@ class Limit(Contestant):
 
     def step(self) -> None:
         """Move what a step moves."""
-        if self.case.max_norm is not None:
+        for _ in range(self.case.reads):
             self.norm()
         self._plan.step(self.grads, self._rows)
 

@@ -89,16 +89,25 @@ def run(
     CheckError
         If a contestant computes something else than the reference.
     """
-    return [_run_one(Problem(c, s, dtype), repeats, progress) for c in cases for s in sizes]
+    among = contestants()
+    return [run_one(Problem(c, s, dtype), repeats, progress, among) for c in cases for s in sizes]
 
 
-def _run_one(problem: Problem, repeats: int, progress: Callable[[str], None]) -> Result:
+def run_one(
+    problem: Problem,
+    repeats: int,
+    progress: Callable[[str], None],
+    among: Sequence[type[Contestant]],
+    unchecked: Sequence[type[Contestant]] = (),
+) -> Result:
+    """Measure one case at one size, among these; those that do something else are not checked."""
     progress(f"{problem.case.title}, {problem.size.label}: checking")
-    competing = [cls(problem.case, problem.start, problem.grads) for cls in contestants()]
+    competing = [cls(problem.case, problem.start, problem.grads) for cls in among]
     limit = Limit(problem.case, problem.start, problem.grads)
     check(problem, competing, limit)
     progress(f"{problem.case.title}, {problem.size.label}: timing")
-    everyone: list[Contestant] = [*competing, limit]
+    others = [cls(problem.case, problem.start, problem.grads) for cls in unchecked]
+    everyone: list[Contestant] = [*competing, *others, limit]
     timings = measure(everyone, repeats)
     names = [c.name for c in everyone]
     by_name = dict(zip(names, timings, strict=True))

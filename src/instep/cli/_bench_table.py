@@ -65,22 +65,21 @@ def _table(case: Case, results: Sequence[Result]) -> Table:
     for _, column in PEERS:
         table.add_column(column, no_wrap=True, justify="right")
     for r in results:
-        ratios = (_shown_ratio(r.ratio(name)) for name, _ in PEERS)
+        ratios = (shown_ratio(r.ratio(name)) for name, _ in PEERS)
         figures = (r.timings[Native.name].median * 1e6, r.ns_per_element(), r.gb_per_s())
-        table.add_row(
-            r.size.label, *map(_shown, figures), f"{100 * r.part_of_limit:.0f} %", *ratios
-        )
+        table.add_row(r.size.label, *map(shown, figures), f"{100 * r.part_of_limit:.0f} %", *ratios)
     return table
 
 
-def _shown(x: float) -> str:
+def shown(x: float) -> str:
     """Three digits, more only before the point."""
     digits = 3 if x < 0.1 else 2 if x < 10 else 1 if x < 100 else 0
     return f"{x:.{digits}f}"
 
 
-def _shown_ratio(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{_shown(ratio)}x"
+def shown_ratio(ratio: float | None) -> str:
+    """Return a ratio, or a dash where there is none."""
+    return "-" if ratio is None else f"{shown(ratio)}x"
 
 
 def _legend(results: Sequence[Result]) -> list[str]:

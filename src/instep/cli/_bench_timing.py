@@ -8,8 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median, quantiles
+from typing import Protocol
 
-from ._bench_contestants import Contestant
+
+class Stepper(Protocol):
+    """What can be timed."""
+
+    def step(self) -> None:
+        """Take one step."""
+
 
 SAMPLE = 2e-3  # seconds: what a sample lasts at least, a thousand times the timer's error
 BUDGET = 2.5  # seconds for all samples of one contestant, unless FEWEST take longer
@@ -39,7 +46,7 @@ class Timing:
         return {"min": min(s), "q1": q1, "q3": q3, "max": max(s)}
 
 
-def measure(contestants: Sequence[Contestant], repeats: int) -> list[Timing]:
+def measure(contestants: Sequence[Stepper], repeats: int) -> list[Timing]:
     """Time everyone in turn, and again, ``repeats`` times; the slow ones take part in fewer rounds.
 
     Each round starts with another contestant, so that nobody always follows the same one.

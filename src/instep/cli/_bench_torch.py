@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ._bench_cases import Arrays, Case
 from ._bench_contestants import Contestant
@@ -17,6 +17,7 @@ class Torch(Contestant):
 
     name = "torch_fused"
     label = "torch fused"
+    options: ClassVar[dict[str, Any]] = {"fused": True}
 
     def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
         import torch  # noqa: PLC0415 - an optional package
@@ -28,7 +29,7 @@ class Torch(Contestant):
         for tensor, g in zip(self._tensors, grads, strict=True):
             tensor.grad = torch.from_numpy(g).clone()
         cls = getattr(torch.optim, case.optimizer)
-        self._optimizer = cls(self._tensors, **case.hyper, fused=True)
+        self._optimizer = cls(self._tensors, **case.hyper, **self.options)
         self.params = [tensor.detach().numpy() for tensor in self._tensors]
 
     def refresh(self) -> None:
@@ -42,3 +43,11 @@ class Torch(Contestant):
         if self.case.max_norm is not None:
             self._clip(self._tensors, self.case.max_norm)
         self._optimizer.step()
+
+
+class TorchDefault(Torch):
+    """``torch.optim`` as it is without further arguments: what it chooses by itself."""
+
+    name = "torch_default"
+    label = "torch"
+    options: ClassVar[dict[str, Any]] = {}

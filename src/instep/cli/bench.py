@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from . import _bench_every
 from ._bench_cases import CASES, SIZES, Case, Size, memory_needed
 from ._bench_check import CheckError
 from ._bench_machine import available_memory, describe, load, today
@@ -21,6 +23,7 @@ from ._bench_table import heading, show
 
 QUICK_ELEMENTS, QUICK_REPEATS = 100_000, 3
 FULL_ELEMENTS, FULL_REPEATS = 64_000_000, 9
+EVERY_REPEATS = 15
 MEMORY = 12 * 2**30  # bytes
 
 CaseName = StrEnum("CaseName", [(c.name, c.name) for c in CASES])  # type: ignore[misc]
@@ -37,6 +40,10 @@ def bench(
     *,
     quick: Annotated[
         bool, typer.Option("--quick", help="At most 1e5 elements and 3 repeats: some seconds.")
+    ] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Every optimizer and transform, at 1.6e7 and 1e6 elements."),
     ] = False,
     case: Annotated[
         list[CaseName] | None, typer.Option(help="Which case; may be given again. Default: all.")
@@ -61,6 +68,11 @@ def bench(
     with the same traffic and no arithmetic. All figures are medians, taken in turn.
     """
     _check_files(json_file, plot_file)
+    if every:
+        others = {"--case": case, "--max-elements": max_elements, "--plot": plot_file}
+        _refuse_beside_all([name for name, value in others.items() if value])
+        _every(json_file, quick=quick, repeats=repeats)
+        return
     cases = [c for c in CASES if not case or c.name in case]
     most = max_elements or (QUICK_ELEMENTS if quick else FULL_ELEMENTS)
     sizes, notes = _fitting(cases, [s for s in SIZES if s.elements <= most], dtype.value)
@@ -77,6 +89,28 @@ def bench(
         _write(json_file, {"date": date, "machine": machine, **settings, "notes": notes}, results)
     if plot_file:
         plot(results, plot_file, "\n".join([title, *notes]))
+
+
+def _refuse_beside_all(names: Sequence[str]) -> None:
+    if names:
+        raise typer.BadParameter(f"--all has sizes and cases of its own; got {', '.join(names)}")
+
+
+def _every(json_file: Path | None, *, quick: bool, repeats: int | None) -> None:
+    large, middle = (Size("1e5", 1, 100_000), Size("1e5", 1, 100_000, rows=100))
+    if not quick:
+        large, middle = Size("1.6e7", 1, 16_000_000), Size("1e6", 1, 1_000_000, rows=1000)
+    notes = _busy()
+    samples = repeats or (QUICK_REPEATS if quick else EVERY_REPEATS)
+    with _progress(_bench_every.steps_to_take()) as begin:
+        optimizers, transforms = _bench_every.every(large, middle, samples, begin)
+    machine, date, console = describe(), today(), Console()
+    console.print(heading(machine, "float32", date), highlight=False)
+    _bench_every.show(console, optimizers, transforms, notes)
+    if json_file:
+        results = [r for pair in optimizers for r in pair] + transforms
+        settings = {"dtype": "float32", "repeats": samples}
+        _write(json_file, {"date": date, "machine": machine, **settings, "notes": notes}, results)
 
 
 def _check_files(json_file: Path | None, plot_file: Path | None) -> None:
@@ -112,15 +146,18 @@ def _busy() -> list[str]:
 
 
 def _run(cases: Sequence[Case], sizes: Sequence[Size], dtype: str, repeats: int) -> list[Result]:
+    with _progress(2 * len(cases) * len(sizes)) as begin:
+        return run(cases, sizes, dtype, repeats, begin)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Show how far it is; a failed check ends the command with its message."""
     columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}"))
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=2 * len(cases) * len(sizes))
-
-            def begin(what: str) -> None:
-                bar.update(task, description=what, advance=1)
-
-            return run(cases, sizes, dtype, repeats, begin)
+            task = bar.add_task("", total=total)
+            yield lambda what: bar.update(task, description=what, advance=1)
     except CheckError as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(1) from None
