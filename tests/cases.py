@@ -204,6 +204,7 @@ BAD: dict[str | tuple[type[instep.Optimizer], str], list[Any]] = {
     "betas": [(1.0, 0.9), (0.9, 1.0), (-0.1, 0.9), (np.nan, 0.9), (0.9,), 0.9, "ab", None],
     "eps": [-1e-8, np.nan, np.inf],
     "momentum": RATES,
+    (instep.SignSGD, "momentum"): [1.0, 1.1, *RATES],
     "dampening": [np.nan, np.inf, None],
     "nesterov": FLAGS,
     (instep.SGD, "nesterov"): [True, *FLAGS],  # True alone: no momentum

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from .. import _validate as validate
-from .._groups import Hyperparameter
+from .._groups import Hyperparameter, moment
 from .._options import Options, Params, Schedulable, SchedulablePair
 from .._plans import Scalars, Slots
 from ..optimizer import Optimizer
@@ -81,6 +81,10 @@ class SignSGD(Optimizer, rule=signsgd, slots=("momentum_buffer",), decay="decoup
     >>> w
     array([ 0.75, -1.75])
     """
+
+    _own: ClassVar[dict[str, Hyperparameter]] = {
+        "momentum": Hyperparameter(moment, r"Momentum :math:`\mu`, in [0, 1); 0: plain signSGD."),
+    }
 
     def __init__(
         self,
