@@ -5,13 +5,13 @@
 
 namespace instep {
 
-const py::dtype& dtype_f32() {
+bool is_f32(const py::array& a) {
   static const py::dtype* d = new py::dtype(py::dtype::of<float>());
-  return *d;
+  return a.dtype().is(*d) || a.dtype().equal(*d);
 }
-const py::dtype& dtype_f64() {
+bool is_f64(const py::array& a) {
   static const py::dtype* d = new py::dtype(py::dtype::of<double>());
-  return *d;
+  return a.dtype().is(*d) || a.dtype().equal(*d);
 }
 
 std::vector<py::ssize_t> shape_of(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }

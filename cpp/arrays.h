@@ -10,8 +10,9 @@ namespace instep {
 
 namespace py = pybind11;
 
-const py::dtype& dtype_f32();
-const py::dtype& dtype_f64();
+// Whether a dtype is float32 or float64; a dtype that was unpickled, say, is another object.
+bool is_f32(const py::array& a);
+bool is_f64(const py::array& a);
 
 inline char* data_of(const py::array& a) { return static_cast<char*>(const_cast<void*>(a.data())); }
 

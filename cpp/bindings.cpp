@@ -52,10 +52,10 @@ PYBIND11_MODULE(_core, m) {
       .def("count", &Plan::count)
       .def_readwrite("regroup", &Plan::regroup)
       .def("retune", &Plan::retune)
-      .def("step", &Plan::step, py::arg("grads"), py::arg("rows"), py::arg("mean") = 1.0,
-           py::arg("sums") = std::vector<double>())
+      .def("step", &Plan::step)
+      .def("step_accumulated", &Plan::step_accumulated)
       .def("accumulate", &Plan::accumulate)
-      .def_property_readonly("sums", &Plan::sums)
+      .def("forget", &Plan::forget)
       .def("rewrite", &Plan::rewrite)
       .def("global_norm", &Plan::global_norm)
       .def("all_finite", &Plan::all_finite);

@@ -41,8 +41,7 @@ Plan::Plan(const std::string& rule, const py::list& params, const py::list& slot
 }
 
 void Plan::hold(const py::array& array) {
-  if (!py::isinstance<py::array>(array) ||
-      !(array.dtype().is(dtype_f32()) || array.dtype().is(dtype_f64()))) {
+  if (!py::isinstance<py::array>(array) || !(is_f32(array) || is_f64(array))) {
     throw py::type_error("instep._core.Plan takes float32 and float64 arrays only");
   }
   held_.push_back({array, data_of(array), shape_of(array), array.writeable()});
@@ -58,14 +57,14 @@ void Plan::add_tensor(py::array param, const py::tuple& slots) {
   tensor.size = param.size();
   tensor.by_rows = param.ndim() > 1;
   tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
-  tensor.dtype = param.dtype().is(dtype_f32()) ? Dtype::f32 : Dtype::f64;
+  tensor.dtype = is_f32(param) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
   tensor.param = stream_of(param, axes_.back(), storage(param));
   for (size_t k = 0; k < slots.size(); ++k) {
     if (slots[k].is_none()) continue;
     const py::array slot = py::reinterpret_borrow<py::array>(slots[k]);
     hold(slot);
-    if (!same_shape(slot, shape_of(param)) || !slot.dtype().is(param.dtype())) {
+    if (!same_shape(slot, shape_of(param)) || is_f32(slot) != is_f32(param)) {
       throw py::type_error("instep._core.Plan: a slot differs from its parameter");
     }
     tensor.slot[k] = stream_of(slot, axes_.back(), storage(slot));
@@ -207,17 +206,35 @@ void Plan::retune(const std::vector<TransformTuple>& transforms) {
   pipeline_.retune(transforms_from(transforms));
 }
 
-py::tuple Plan::step(const py::sequence& grads, const py::sequence& rows, double mean,
-                     const std::vector<double>& sums) {
+py::tuple Plan::step(const py::sequence& grads, const py::sequence& rows) {
+  return step_with(grads, rows, {});
+}
+
+// What was accumulated is forgotten here, so that no interrupt can come between its use and that.
+py::tuple Plan::step_accumulated(const py::sequence& grads, const py::sequence& rows, Plan& sums) {
+  const py::tuple outcome =
+      step_with(grads, rows, {1.0 / static_cast<double>(sums.steps), sums.sums_});
+  sums.forget();
+  return outcome;
+}
+
+py::tuple Plan::step_with(const py::sequence& grads, const py::sequence& rows,
+                          Accumulated accumulated) {
   std::vector<py::object> keep;  // the caller's list may change while the interpreter is released
   set_gradients(grads, keep);
   set_rows(rows);
-  if (!sums.empty() && sums.size() != pipeline_.tensors.size()) {
+  if (!accumulated.sums.empty() && accumulated.sums.size() != pipeline_.tensors.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of sums");
   }
-  const Outcome outcome = run({mean, sums});
+  const Outcome outcome = run(std::move(accumulated));
   if (outcome.finite) advance();
   return as_tuple(outcome);
+}
+
+void Plan::forget() {
+  steps = 0;
+  std::fill(counts_.begin(), counts_.end(), 0);
+  std::fill(sums_.begin(), sums_.end(), 0.0);
 }
 
 double Plan::accumulate(const py::sequence& grads) {

@@ -27,15 +27,16 @@ class Plan {
   void assign_rows(const std::vector<int>& row_of);
 
   // One step; rows are (variant, decay kind, decay, scalars, trust). Returns (finite, norm, factor)
-  // and advances the counts if all gradients are finite or need not be. Gradients that are sums of
-  // micro-batches come with the factor that makes them means, and their sums of squares.
-  py::tuple step(const py::sequence& grads, const py::sequence& rows, double mean,
-                 const std::vector<double>& sums);
+  // and advances the counts if all gradients are finite or need not be.
+  py::tuple step(const py::sequence& grads, const py::sequence& rows);
+
+  // The same with the means of what another plan accumulated, which then forgets it.
+  py::tuple step_accumulated(const py::sequence& grads, const py::sequence& rows, Plan& sums);
 
   // Adds gradients to the parameters (rule "assign"), which start anew where the count is 0, and
-  // returns the norm of all that have a count; `sums` has their sums of squares.
+  // returns the norm of all that have a count.
   double accumulate(const py::sequence& grads);
-  const std::vector<double>& sums() const { return sums_; }
+  void forget();
 
   // The transforms applied to the arrays themselves, as if they were the gradients.
   py::tuple rewrite();
@@ -73,6 +74,7 @@ class Plan {
   template <class F>
   auto released(F f);
   Outcome run(Accumulated accumulated = {});
+  py::tuple step_with(const py::sequence& grads, const py::sequence& rows, Accumulated accumulated);
   void advance();
 
   Pipeline pipeline_;
@@ -83,7 +85,7 @@ class Plan {
   std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to
   std::vector<int64_t*> grad_storage_;
   std::vector<int64_t> counts_;
-  Numbers sums_;
+  Numbers sums_;   // of squares of what was accumulated; 0 where nothing was
   Extents owned_;  // the memory of all held arrays
 };
 

@@ -1,6 +1,6 @@
 // Reductions of one block over a fixed tree: element i goes to lane i % kLanes, lanes are combined
-// in halves. The tree, not the instruction set, decides the rounding. reference/reductions.py says
-// the same in NumPy.
+// in halves. The tree, not the instruction set, decides the rounding. src/instep/_reductions.py
+// says the same in NumPy.
 #pragma once
 #include "kernels.h"
 #include "scalar_math.h"

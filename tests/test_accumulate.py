@@ -162,10 +162,89 @@ def test_what_is_not_finite(backend: Any) -> None:
     assert (w == -1).all()
 
     opt, w = accumulated("raise")
-    for _ in range(2):  # a step that raises leaves everything as it was, the sums too
-        with pytest.raises(FloatingPointError, match=r"^grads\[0\]: must be finite; got inf"):
-            opt.step()
+    with pytest.raises(
+        FloatingPointError, match=r"^the sum of grads\[0\]: must be finite; got inf"
+    ):
+        opt.step()
     assert (opt.steps, w.tolist()) == (0, [0, 0, 0])
+    opt.accumulate([np.ones(3)])  # a loop that goes on is not held up by it
+    opt.step()
+    assert (w == -1).all()
+
+
+@BACKENDS
+def test_what_was_accumulated_before_counts_for_nothing(backend: Any) -> None:
+    """A parameter with a gradient in one round, a NaN even, and with None in the next."""
+    for first in (np.full(2, 1e3), np.full(2, np.nan)):
+        for end in ("step", "zero_grad"):
+            w = [np.zeros(2), np.zeros(2)]
+            clip = [instep.ClipByGlobalNorm(1.0)]
+            opt = instep.SGD(w, lr=1.0, transforms=clip, nonfinite="skip", backend=backend)
+            opt.accumulate([np.array([3.0, 0.0]), first])
+            getattr(opt, end)()
+            assert opt.accumulate([np.array([3.0, 0.0]), None]) == 3.0
+            report = opt.step()
+            assert (report.grad_norm, report.skipped) == (3.0, False)
+
+
+@pytest.mark.parametrize("second", [instep.ClipByGlobalNorm(0.3), instep.ClipByNorm(0.3)])
+def test_only_the_first_clip_takes_the_norm_of_the_sums(second: Any) -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(50):
+        micro = rng.standard_normal((3, 40)).astype(np.float32)
+        results = []
+        for backend in ("native", "reference"):
+            w = np.zeros(40, np.float32)
+            transforms = [instep.ClipByGlobalNorm(1e9), second]
+            opt = instep.SGD([w], lr=1.0, transforms=transforms, backend=backend)  # type: ignore[arg-type]
+            for g in micro:
+                opt.accumulate([g])
+            results.append((opt.step(), w.tobytes()))
+        assert results[0] == results[1]
+
+
+def test_an_interrupt_after_the_step_does_not_leave_the_batch_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The native step itself forgets what it used: whatever comes after it may be interrupted."""
+    w = np.zeros(3)
+    opt = instep.SGD([w], lr=1.0)
+    opt.accumulate([np.ones(3)])
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("instep.optimizer.StepReport", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        opt.step()
+    monkeypatch.undo()
+    assert (opt.steps, w.tolist()) == (1, [-1, -1, -1])
+    with pytest.raises(TypeError, match=r"^grads: must be given where nothing was accumulated"):
+        opt.step()
+
+
+@BACKENDS
+def test_loading_forgets(backend: Any) -> None:
+    w = np.zeros(3)
+    opt = instep.SGD([w], lr=1.0, backend=backend)
+    saved = opt.state_dict()
+    opt.accumulate([np.ones(3)])
+    opt.load_state_dict(saved)
+    opt.step([np.full(3, 2.0)])
+    assert (w == -2).all()
+
+
+@BACKENDS
+def test_zero_grads_never_zeroes_what_is_the_optimizers_own(backend: Any) -> None:
+    w = np.ones(3)
+    opt = instep.SGD([w], lr=1.0, momentum=0.9, zero_grads=True, backend=backend)
+    opt.step([np.ones(3)])
+    before = w.copy()
+    for own in (w, w[::-1], opt.state[0]["momentum_buffer"]):
+        with pytest.raises(ValueError, match=r"^grads\[0\]: must not overlap what the step writes"):
+            opt.accumulate([own])
+    assert (w == before).all()
+    assert (opt.state[0]["momentum_buffer"] == 1).all()
 
 
 @BACKENDS

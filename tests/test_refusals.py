@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -357,3 +358,45 @@ def test_set_num_threads(n: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="n: must be an integer >= 1"):
         instep.set_num_threads(n)
     assert instep.get_num_threads() == before
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400)], ids=["huge", "minus huge"])
+def test_an_integer_beyond_all_floats_is_refused_by_name(value: int) -> None:
+    with pytest.raises(ValueError, match=r"^lr: must be a finite number, >= 0; got -?inf$"):
+        instep.SGD([np.zeros(1)], lr=value)
+
+
+@BACKENDS
+def test_dtypes_that_are_equal_and_not_the_same_object(backend: Any) -> None:
+    """Arrays that were pickled have them."""
+    for dtype in (np.float32, np.float64):
+        copied = np.zeros(3, np.dtype(dtype, copy=True))
+        for p in (pickle.loads(pickle.dumps(np.zeros(3, dtype))), copied):
+            assert p.dtype is not np.zeros(1, dtype).dtype
+            opt = instep.Adam([p], lr=1.0, backend=backend)
+            opt.step([np.ones(3, dtype)])
+            opt.step([pickle.loads(pickle.dumps(np.ones(3, dtype)))])
+            np.testing.assert_allclose(p, -2.0, rtol=1e-5)
+    assert functional.global_norm(pickle.loads(pickle.dumps(np.array([3.0, 4.0])))) == 5.0
+
+
+@BACKENDS
+def test_a_wrong_schedule_of_a_transform_is_refused_at_once(backend: Any) -> None:
+    calls = []
+    clip = instep.ClipByNorm(lambda step: calls.append(step) or 1.0)  # type: ignore[func-returns-value]
+    noise = instep.AddNoise(lambda step: calls.append(step) or 1.0)  # type: ignore[func-returns-value]
+    opt = instep.SGD([np.zeros(1)], transforms=[clip, noise], backend=backend)
+    assert calls == [0, 0]
+    opt.step([np.ones(1)])
+    opt.step([np.ones(1)])
+    assert calls == [0, 0, 0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"^ClipByNorm: max_norm: must be a finite number, >= 0"):
+        instep.SGD([np.zeros(1)], transforms=[instep.ClipByNorm(lambda _: -1.0)], backend=backend)
+
+
+def test_a_power_beyond_all_floats_is_a_rate_of_zero() -> None:
+    w = np.ones(1)
+    opt = instep.ASGD([w], lr=1.0, lambd=1.0, alpha=200.0)
+    for _ in range(100):
+        opt.step([np.zeros(1)])
+    assert np.isfinite(w).all()

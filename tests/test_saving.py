@@ -119,7 +119,7 @@ def test_the_keys_are_named() -> None:
     saved["lr"] = 1
     message = (
         r"^state_dict: must be a dict with the keys "
-        r"\['optimizer', 'names', 'state', 'param_groups', 'steps'\]; "
+        r"\['optimizer', 'names', 'state', 'param_groups', 'transforms'\] and 1 more; "
         r"missing \['names'\], unknown \['lr'\]$"
     )
     refused(opt, saved, message)
@@ -213,3 +213,49 @@ def test_all_plateaus_or_none() -> None:
     )
     refused(opt, saved, message)
     assert (first(0), second(0)) == (1.0, 1.0)
+
+
+def test_the_plateau_of_a_transform_is_saved_too() -> None:
+    def optimizer() -> tuple[instep.Optimizer, Any]:
+        plateau = instep.schedules.ReduceOnPlateau(1.0, factor=0.5, patience=0)
+        transforms = [instep.Scale(2.0), instep.ClipByNorm(plateau), instep.AddNoise(lambda _: 0.0)]
+        return instep.SGD([np.zeros(2)], transforms=transforms), plateau
+
+    opt, plateau = optimizer()
+    for metric in (1.0, 1.0, 1.0):
+        plateau.step(metric)
+    saved = opt.state_dict()
+    assert [list(states) for states in saved["transforms"]] == [[], ["max_norm"], []]
+    other, again = optimizer()
+    other.load_state_dict(saved)
+    assert again(0) == plateau(0) == 0.25
+    for wrong, rule in [
+        ([], r"\['transforms'\]: must be a list with a dict for each of 3"),
+        ([{}, {}, {}], r"\['transforms'\]\[1\]: must be a dict with the keys \['max_norm'\]"),
+    ]:
+        refused(other, {**saved, "transforms": wrong}, rf"^state_dict{rule}")
+    plain = instep.SGD([np.zeros(2)], transforms=[instep.ClipByNorm(1.0)])
+    with pytest.raises(ValueError, match=r"^state_dict\['transforms'\]: must be a list"):
+        plain.load_state_dict(saved)
+
+
+def test_a_schedule_that_fails_to_load_leaves_the_others_as_they_were() -> None:
+    class Bad:
+        def __call__(self, step: int) -> float:
+            return 0.0
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"x": 1}
+
+        def load_state_dict(self, given: dict[str, Any]) -> None:
+            if given["x"] != 1:
+                raise KeyError("x")
+
+    plateau = instep.schedules.ReduceOnPlateau(0.1)
+    opt = instep.SGD([np.zeros(2)], lr=plateau, weight_decay=Bad())
+    saved = opt.state_dict()
+    saved["param_groups"][0]["schedules"]["lr"]["value"] = 0.05
+    saved["param_groups"][0]["schedules"]["weight_decay"]["x"] = 2
+    with pytest.raises(KeyError):
+        opt.load_state_dict(saved)
+    assert plateau(0) == 0.1

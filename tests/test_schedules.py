@@ -9,6 +9,7 @@ import pytest
 
 import instep
 from instep import schedules
+from instep.optimizers import nadam
 
 STEPS = 60
 
@@ -108,3 +109,23 @@ def test_in_an_optimizer() -> None:
 def test_refusals(make: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         make()
+
+
+def test_nadam_with_a_schedule_of_betas_keeps_no_history_of_them() -> None:
+    """Each step has a beta of its own; the product over all steps must not be kept for each."""
+    nadam._shares.cache_clear()
+    opt = instep.NAdam([np.zeros(1)], betas=lambda step: (0.9 + 1e-6 * step, 0.999))
+    for _ in range(300):
+        opt.step([np.ones(1)])
+    assert nadam._shares.cache_info().currsize == 1
+    assert len(nadam._shares(4e-3)) == 300
+    for t in (2**53, 10**9):  # the product soon stays the same
+        mu, mu_next, product = nadam.nadam_momenta(0.9, 4.0, t)
+        assert (mu, mu_next, product) == (0.9, 0.9, 0.0)
+
+
+def test_a_threshold_that_nothing_could_pass_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^threshold: must be < 1 with mode 'min'"):
+        instep.schedules.ReduceOnPlateau(1.0, threshold=1.0)
+    instep.schedules.ReduceOnPlateau(1.0, threshold=1.0, mode="max")
+    instep.schedules.ReduceOnPlateau(1.0, threshold=1.0, threshold_mode="abs")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ._buffers import Buffers
@@ -17,34 +15,19 @@ class Accumulator:
     def __init__(self, backend: str, like: Buffers, *, zero_grads: bool) -> None:
         self._sums = [aligned_zeros(p, order="C") for p in like.params]
         buffers = Buffers(like.names, self._sums, prefix="sums").seal()
-        self._plan = make_plan(backend, "assign", None, buffers, zero_grads=zero_grads)
+        self.plan = make_plan(backend, "assign", None, buffers, zero_grads=zero_grads)
 
     @property
     def calls(self) -> int:
         """How many micro-batches have been added."""
-        return self._plan.steps
-
-    @property
-    def mean(self) -> float:
-        """What makes the sums means."""
-        return 1.0 / self.calls
-
-    @property
-    def squares(self) -> Sequence[float]:
-        """The sum of squares of each sum, where the plan keeps it."""
-        return self._plan.sums
+        return self.plan.steps
 
     def add(self, grads: Gradients) -> float:
         """Add gradients, and return the norm of the mean so far."""
-        norm = self._plan.accumulate(grads)
-        return norm * self.mean
+        norm = self.plan.accumulate(grads)
+        return norm * (1.0 / self.calls)
 
     def leaves(self) -> list[np.ndarray | None]:
         """Return the sums, None where there was no gradient."""
-        pairs = zip(self._sums, self._plan.counts, strict=True)
+        pairs = zip(self._sums, self.plan.counts, strict=True)
         return [total if count else None for total, count in pairs]
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self._plan.steps = 0
-        self._plan.counts = [0] * len(self._sums)

@@ -81,7 +81,11 @@ class Buffers:
         """Return a gradient as an array, or refuse it if it does not fit parameter ``i``."""
         name = f"{self._grads}{self.names[i]}"
         # The gradient of a parameter without axes is often a NumPy scalar: what a sum returns.
-        if isinstance(grad, np.generic) and self.params[i].ndim == 0 and not writeable:
+        if isinstance(grad, np.generic) and self.params[i].ndim == 0:
+            if writeable:
+                got = validate.shown(grad)
+                rule = "must be a numpy.ndarray, for zero_grads to set it to zero"
+                raise TypeError(f"{name}: {rule}; got {got}")
             grad = np.asarray(grad)
         g = validate.array(name, grad, writeable=writeable)
         self._must_match(name, g, i)
@@ -101,14 +105,14 @@ class Buffers:
             if self._bounds[self._order[place]][1] > low:
                 yield self._order[place]
 
-    def refuse_nonfinite(self, grads: Sequence[np.ndarray | None]) -> None:
+    def refuse_nonfinite(self, grads: Sequence[np.ndarray | None], of: str = "") -> None:
         """Raise for the first gradient with an infinity or a NaN."""
         for name, g in zip(self.names, grads, strict=True):
             bad = np.argwhere(~np.isfinite(g if g is not None else 0.0))
             if len(bad):
                 at = tuple(bad[0].tolist())
                 got = f"{g[at]} at index {at}, {len(bad)} such in this array"  # type: ignore[index]
-                raise FloatingPointError(f"{self._grads}{name}: must be finite; got {got}")
+                raise FloatingPointError(f"{of}{self._grads}{name}: must be finite; got {got}")
 
     def check_zeroable(self, grads: Sequence[np.ndarray | None]) -> None:
         """Refuse gradients that cannot be zeroed after the step (``zero_grads``)."""

@@ -57,16 +57,10 @@ class Plan(Protocol):
     def count(self, i: int) -> int: ...
     def assign_rows(self, row_of: Sequence[int]) -> None: ...
     def retune(self, transforms: Sequence[Native]) -> None: ...
-    def step(
-        self,
-        grads: Gradients,
-        rows: Sequence[Row],
-        mean: float = 1.0,
-        sums: Sequence[float] = (),
-    ) -> Result: ...
+    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result: ...
+    def step_accumulated(self, grads: Gradients, rows: Sequence[Row], sums: Any) -> Result: ...
     def accumulate(self, grads: Gradients) -> float: ...
-    @property
-    def sums(self) -> Sequence[float]: ...
+    def forget(self) -> None: ...
     def rewrite(self) -> Result: ...
     def global_norm(self) -> float: ...
     def all_finite(self) -> bool: ...
@@ -109,18 +103,21 @@ class ReferencePlan:
     def retune(self, transforms: Sequence[Native]) -> None:
         """Do nothing: what changes from step to step is asked for when it is needed."""
 
-    def step(
-        self,
-        grads: Gradients,
-        rows: Sequence[Row],
-        mean: float = 1.0,
-        sums: Sequence[float] = (),  # only the native plan is in a hurry
-    ) -> Result:
+    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result:
         """Take one step."""
-        del sums
         present, given = self._checked(grads)
         with np.errstate(all="ignore"):
-            return self._apply(present, given, rows, mean)
+            return self._apply(present, given, rows, 1.0)
+
+    def step_accumulated(
+        self, grads: Gradients, rows: Sequence[Row], sums: ReferencePlan
+    ) -> Result:
+        """Take one step with the means of what another plan accumulated, and let it forget."""
+        present, given = self._checked(grads)
+        with np.errstate(all="ignore"):
+            result = self._apply(present, given, rows, 1.0 / sums.steps)
+        sums.forget()
+        return result
 
     def _checked(self, grads: Gradients) -> tuple[list[int], list[np.ndarray]]:
         self._buffers.check_unchanged()
@@ -139,6 +136,7 @@ class ReferencePlan:
         context = Context(self.steps + 1, params, present, moved, given, mean)
         for transform in self._transforms:
             moved = transform.apply(moved, context)
+            context.first = None  # only the first transform sees what it was given
         if finite:
             for i, g in zip(present, moved, strict=True):
                 self._update(i, g, rows[self._row_of[i]])
@@ -153,10 +151,10 @@ class ReferencePlan:
         self.steps += 1
         self.regroup |= len(present) < len(self._params)
 
-    @property
-    def sums(self) -> Sequence[float]:
-        """The sums of squares of what was accumulated; of use to the native plan."""
-        return ()
+    def forget(self) -> None:
+        """Forget what was accumulated."""
+        self.steps = 0
+        self.counts = [0] * len(self._params)
 
     def accumulate(self, grads: Gradients) -> float:
         """Add gradients to the parameters, which start anew where the count is 0.
@@ -217,12 +215,12 @@ def make_plan(
     **options: Any,
 ) -> Plan:
     """Return a plan of the backend ("native" or "reference")."""
+    natives = [t._native(1) for t in transforms]  # a schedule that is wrong at once is refused now
     if backend == "reference":
         assert numpy_rule is not None or rule == "assign"
         return ReferencePlan(numpy_rule or _no_rule, buffers, transforms, **options)
     from ._core import Plan as NativePlan  # noqa: PLC0415 - the reference needs no native code
 
-    natives = [t._native(1) for t in transforms]
     check_finite = options.get("check_finite", False)
     zero_grads = options.get("zero_grads", False)
     slots = [tuple(row) for row in buffers.slots]

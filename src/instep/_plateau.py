@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, SupportsFloat
 
+import numpy as np
+
 from . import _validate as validate
 
 _at_least_0 = validate.number(low=0)
@@ -80,6 +82,11 @@ class ReduceOnPlateau:
         self._factor: float = validate.number(low=0, below=1)("factor", factor)
         self._patience = validate.count("patience", patience, 0)
         self._threshold: float = _at_least_0("threshold", threshold)
+        if mode == "min" and threshold_mode == "rel" and self._threshold >= 1:
+            raise ValueError(
+                "threshold: must be < 1 with mode 'min' and threshold_mode 'rel', or no metric "
+                f"would be better than another; got {self._threshold!r}"
+            )
         self._threshold_mode = validate.OneOf("rel", "abs")("threshold_mode", threshold_mode)
         self._cooldown = validate.count("cooldown", cooldown, 0)
         self._min_value: float = validate.number()("min_value", min_value)
@@ -160,10 +167,10 @@ class ReduceOnPlateau:
 
 
 def _as_float(metric: Any, name: str = "metric") -> float:
-    """Return a number as a float: also NaN, an infinity, or an array of one element."""
-    if isinstance(metric, (str, bytes, bool)):
+    """Return a number as a float: also NaN, an infinity, or an array without axes."""
+    if isinstance(metric, (str, bytes, bool, np.bool_)):
         raise TypeError(f"{name}: must be a number; got {validate.shown(metric)}")
     try:
         return float(metric)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name}: must be a number; got {validate.shown(metric)}") from None

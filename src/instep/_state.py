@@ -11,11 +11,19 @@ import numpy as np
 from . import _validate as validate
 from ._groups import ParamGroup
 from ._plans import Plan
-from ._stateful import check_schedules, load_schedules, schedule_states
+from ._stateful import (
+    check_schedules,
+    check_transforms,
+    load_schedules,
+    schedule_states,
+    transform_states,
+)
 from ._structure import Groups
+from .transforms import Transform
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 MOST_STEPS = 2**53  # what a double counts exactly
+KEYS = ["optimizer", "names", "state", "param_groups", "transforms", "steps"]
 
 State = dict[str, np.ndarray]
 
@@ -32,8 +40,14 @@ class Archive:
     """The way of an optimizer's state into a dict and back."""
 
     def __init__(
-        self, optimizer: str, structure: Groups, groups: Sequence[ParamGroup], state: list[State]
+        self,
+        optimizer: str,
+        structure: Groups,
+        groups: Sequence[ParamGroup],
+        transforms: Sequence[Transform],
+        state: list[State],
     ) -> None:
+        self._transforms = transforms
         self._optimizer = optimizer
         self._names = structure.names
         self._sizes = structure.sizes
@@ -55,12 +69,13 @@ class Archive:
                 {**group.constants(), "schedules": schedule_states(group), "params": members}
                 for group, members in zip(self._groups, numbers, strict=True)
             ],
+            "transforms": transform_states(self._transforms),
             "steps": plan.steps,
         }
 
     def load(self, plan: Plan, given: Any) -> None:
         """Take over what `write` returned, if it fits; else change nothing."""
-        validate.keys("state_dict", given, ["optimizer", "names", "state", "param_groups", "steps"])
+        validate.keys("state_dict", given, KEYS)
         if given["optimizer"] != self._optimizer:
             raise ValueError(
                 f"state_dict['optimizer']: must be {self._optimizer!r}, which is to take it over; "
@@ -75,7 +90,8 @@ class Archive:
             for i, entry, slots in zip(places, entries, self._state, strict=True)
         ]
         steps = _count("state_dict['steps']", given["steps"])
-        load_schedules(self._groups, [values["schedules"] for values in given["param_groups"]])
+        check_transforms("state_dict['transforms']", self._transforms, given["transforms"])
+        load_schedules(self._groups, self._transforms, given)
         # Nothing can fail from here on.
         for group, values in zip(self._groups, hyper, strict=True):
             group.replace(values)

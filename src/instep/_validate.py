@@ -41,7 +41,10 @@ def number(
     def check(name: str, value: Any) -> float:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
             raise TypeError(f"{name}: must be {rule}; got {shown(value)}")
-        x = float(value)
+        try:
+            x = float(value)
+        except OverflowError:  # an integer beyond all floats
+            x = math.inf if value > 0 else -math.inf  # type: ignore[operator]
         inside = math.isfinite(x) and low <= x <= high
         inside = inside and (above is None or x > above) and (below is None or x < below)
         if not inside:

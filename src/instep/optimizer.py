@@ -17,7 +17,7 @@ from ._accumulate import Accumulator
 from ._buffers import Buffers
 from ._docs import parameters
 from ._groups import ParamGroup, make_groups
-from ._options import ACCUMULATED, Options, Params, Schedulable, StepReport, choose
+from ._options import ACCUMULATED, OPTIONS, Options, Params, Schedulable, StepReport, choose
 from ._rule import Rule
 from ._state import Archive, State, aligned_zeros
 
@@ -33,6 +33,7 @@ class Optimizer(Rule):
         # Reentrant: a signal handler that saves the state may come in the middle of a step.
         self._lock = threading.RLock()
         self._nonfinite: str = chosen["nonfinite"]
+        self._options = {k: v for k, v in chosen.items() if v not in (OPTIONS[k].default, [])}
         self._groups, self._structure = make_groups(params, hyper, self._rules(hyper))
         leaves = self._structure.leaves
         self._buffers = Buffers(self._structure.names, leaves)
@@ -48,7 +49,9 @@ class Optimizer(Rule):
         self._backend: str = chosen["backend"]
         self._zero_grads: bool = chosen["zero_grads"]
         self._accumulator: Accumulator | None = None
-        self._moving = any(t._moving() for t in self._transforms)
+        # The reference asks its transforms at every step by itself.
+        native = self._backend == "native"
+        self._moving = native and any(t._moving() for t in self._transforms)
         slots = [tuple(s.get(name) for name in self._slot_names) for s in self._state]
         self._plan = plans.make_plan(
             self._backend,
@@ -60,7 +63,9 @@ class Optimizer(Rule):
             check_finite=self._nonfinite != "propagate",
             zero_grads=self._zero_grads,
         )
-        self._archive = Archive(type(self).__name__, self._structure, self._groups, self._state)
+        self._archive = Archive(
+            type(self).__name__, self._structure, self._groups, self._transforms, self._state
+        )
         self._regroup()
 
     # Construction.
@@ -147,7 +152,7 @@ class Optimizer(Rule):
                 )
             return self._step(self._structure.flatten("grads", grads))
 
-    def _step(self, leaves: plans.Gradients, *accumulated: Any) -> StepReport:
+    def _step(self, leaves: plans.Gradients, accumulated: Accumulator | None = None) -> StepReport:
         plan = self._plan
         if plan.regroup:
             self._regroup()
@@ -155,9 +160,12 @@ class Optimizer(Rule):
             plan.retune([t._native(plan.steps + 1) for t in self._transforms])
         now = [group.at(plan.steps) for group in self._groups]
         rows = [self._row(now[g], plan.count(i) + 1) for g, i in self._cohorts]
-        finite, norm, factor = plan.step(leaves, rows, *accumulated)
+        if accumulated is None:
+            finite, norm, factor = plan.step(leaves, rows)
+        else:
+            finite, norm, factor = plan.step_accumulated(leaves, rows, accumulated.plan)
         if not finite and self._nonfinite == "raise":
-            self._buffers.refuse_nonfinite(leaves)
+            self._buffers.refuse_nonfinite(leaves, "" if accumulated is None else "the sum of ")
         return StepReport(plan.steps, now[0]["lr"], norm, factor, not finite)
 
     def accumulate(self, grads: Any) -> float:
@@ -168,14 +176,17 @@ class Optimizer(Rule):
         that are sums over samples, add :class:`Scale` with 1 / (samples in a micro-batch).
 
         The norm is found on the way: a step that clips by norm first does not read the gradients
-        once more. The sums have memory of their own, which the first call allocates, and live until
-        the next step that is not refused, or :meth:`zero_grad`. They are not part of the state.
+        once more. The sums have memory of their own, which the first call allocates. A step uses
+        them up, also one that finds that they are not finite and is skipped or raises
+        FloatingPointError; :meth:`zero_grad` and :meth:`load_state_dict` forget them. They are not
+        part of the state.
 
         Parameters
         ----------
         grads : same structure as the parameters
-            As for :meth:`step`; they are read at once and may be used again. None adds nothing; a
-            parameter that had None in every call is left alone by the step.
+            As for :meth:`step`; they are read (and with ``zero_grads`` set to zero) at once and may
+            be used again. None adds nothing; a parameter that had None in every call is left alone
+            by the step.
 
         Returns
         -------
@@ -201,6 +212,8 @@ class Optimizer(Rule):
         with self._lock:
             self._structure.check_held()
             leaves = self._structure.flatten("grads", grads)
+            if self._zero_grads:
+                self._buffers.check_zeroable(leaves)
             if self._accumulator is None:
                 self._accumulator = Accumulator(
                     self._backend, self._buffers, zero_grads=self._zero_grads
@@ -211,15 +224,13 @@ class Optimizer(Rule):
         """Forget what was accumulated."""
         with self._lock:
             if self._accumulator:
-                self._accumulator.clear()
+                self._accumulator.plan.forget()
 
     def _step_accumulated(self) -> StepReport:
         a = self._accumulator
         if a is None or not a.calls:
             raise TypeError("grads: must be given where nothing was accumulated")
-        report = self._step(a.leaves(), a.mean, a.squares)
-        a.clear()
-        return report
+        return self._step(a.leaves(), a)
 
     def _regroup(self) -> None:
         """Find the cohorts: parameters of one group with one step count, which share a row."""
@@ -241,12 +252,14 @@ class Optimizer(Rule):
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        """Show each group with its hyperparameters, and the steps taken."""
+        """Show each group with its hyperparameters, options that were chosen, and the steps."""
         groups = [
             f"    group {k}: arrays={n}, {group.text()}"
             for k, (n, group) in enumerate(zip(self._structure.sizes, self._groups, strict=True))
         ]
-        return "\n".join([f"{type(self).__name__} (", *groups, f"    steps: {self.steps}", ")"])
+        options = [f"    {name}: {value!r}" for name, value in self._options.items()]
+        lines = [*groups, *options, f"    steps: {self.steps}"]
+        return "\n".join([f"{type(self).__name__} (", *lines, ")"])
 
     # Saving.
 
@@ -258,14 +271,15 @@ class Optimizer(Rule):
     def state_dict(self) -> dict[str, Any]:
         """Return all that a later run needs to go on, in torch's form; arrays are copies.
 
-        Schedules are functions and not part of it, but for the state of those that have one
-        (:class:`instep.schedules.ReduceOnPlateau`): construct the optimizer with them again.
+        Schedules, also those of transforms, are functions and not part of it, but for the state of
+        those that have one (:class:`instep.schedules.ReduceOnPlateau`): construct the optimizer
+        with them again.
 
         Returns
         -------
         dict
             ``"optimizer"`` (the class), ``"names"`` (of the parameters), ``"state"``,
-            ``"param_groups"`` and ``"steps"``.
+            ``"param_groups"``, ``"transforms"`` and ``"steps"``.
 
         Raises
         ------
@@ -316,6 +330,7 @@ class Optimizer(Rule):
             self._structure.check_held()
             self._archive.load(self._plan, state_dict)
             self._regroup()
+            self.zero_grad()
 
 
 Optimizer.__doc__ = f"{Optimizer.__doc__}\n{indent(parameters({}), '    ')}\n    "

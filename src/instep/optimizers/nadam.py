@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from math import sqrt
+from threading import Lock
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -17,6 +18,8 @@ __all__ = ["NAdam", "RAdam"]
 
 RECTIFIED = 1
 
+_growing = Lock()
+
 
 def nadam(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
     """Update one parameter; the oracle of cpp/rules/adam.h."""
@@ -27,20 +30,29 @@ def nadam(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) 
     p[...] = p - (step_g * g + step_m * m) / (np.sqrt(v) * root + eps)
 
 
-@cache
-def _momenta(beta1: float, psi: float) -> list[tuple[float, float]]:
-    """Return a list to be grown: for each step the momentum, and the product of all so far."""
-    del beta1, psi
+@lru_cache(maxsize=16)
+def _shares(psi: float) -> list[float]:
+    """Return a list to be grown: the products of ``1 - 0.96**(i * psi) / 2`` for i from 1."""
+    del psi
     return []
+
+
+def _share(psi: float, t: int) -> float:
+    """Return the product for i from 1 to t, which soon does not change any more."""
+    with _growing:
+        known = _shares(psi)
+        while len(known) < t and (not known or known[-1] > 0):
+            factor = 1 - 0.5 * 0.96 ** ((len(known) + 1) * psi)
+            if factor == 1:
+                break
+            known.append(factor * known[-1] if known else factor)
+        return known[min(t, len(known)) - 1] if known else 1.0
 
 
 def nadam_momenta(beta1: float, psi: float, t: int) -> tuple[float, float, float]:
     """Return ``mu_t``, ``mu_(t+1)`` and the product of ``mu_1`` to ``mu_t``."""
-    known = _momenta(beta1, psi)
-    while len(known) <= t:
-        mu = beta1 * (1 - 0.5 * 0.96 ** ((len(known) + 1) * psi))
-        known.append((mu, mu * known[-1][1] if known else mu))
-    return known[t - 1][0], known[t][0], known[t - 1][1]
+    mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (k * psi)) for k in (t, t + 1))
+    return mu, mu_next, beta1**t * _share(psi, t)
 
 
 class NAdam(Optimizer, rule=nadam, slots=("exp_avg", "exp_avg_sq")):

@@ -136,6 +136,9 @@ class ASGD(Optimizer, rule=asgd, slots=("ax",)):
 
     @staticmethod
     def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        eta = h["lr"] / (1 + h["lambd"] * h["lr"] * (t - 1)) ** h["alpha"]
+        try:
+            eta = h["lr"] / (1 + h["lambd"] * h["lr"] * (t - 1)) ** h["alpha"]
+        except OverflowError:  # of the power
+            eta = 0.0
         weight = 1 / max(1.0, t - 1 - h["t0"])
         return AVERAGING * (weight != 1), (1 - h["lambd"] * eta, eta, weight)

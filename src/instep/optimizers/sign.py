@@ -1,4 +1,4 @@
-"""Lion and Rprop: the sign of the gradient decides."""
+"""Lion, SignSGD and Rprop: the sign of the gradient decides."""
 
 from __future__ import annotations
 

@@ -74,9 +74,14 @@ class Transform(ABC):
         pairs = [(name, getattr(self, name)) for name in self._arguments()]
         return [self._checked(name, v(step - 1)) if callable(v) else v for name, v in pairs]
 
+    def schedules(self) -> dict[str, Callable[[int], float]]:
+        """Return those of the arguments that are functions of the steps taken."""
+        pairs = ((name, getattr(self, name)) for name in self._arguments())
+        return {name: value for name, value in pairs if callable(value)}
+
     def _moving(self) -> bool:
         """Whether anything changes from step to step."""
-        return any(callable(getattr(self, name)) for name in self._arguments())
+        return bool(self.schedules())
 
     def _native(self, step: int) -> Native:
         """Return the transform as the native plan takes it: kind, argument, eps, seed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .. import _noise
 from .. import _validate as validate
@@ -31,7 +31,8 @@ class AddNoise(Transform):
     gamma : float
         How fast the variance fades, at least 0.
     seed : int
-        0 to 2**64 - 1. Two such transforms of one optimizer need two seeds.
+        0 to 2**64 - 1. Wherever noise is to be independent, in two such transforms or in two
+        optimizers, it takes two seeds. Steps that are 2**32 apart have the same noise.
 
     Raises
     ------
@@ -72,16 +73,17 @@ class AddNoise(Transform):
     def _moving(self) -> bool:
         return True
 
-    def _deviation(self, step: int) -> float:
-        eta, gamma = self._values(step)
+    @staticmethod
+    def _deviation(eta: float, gamma: float, step: int) -> float:
         deviation: float = math.sqrt(eta) * (1 + step) ** (-gamma / 2)
         return deviation
 
     def _native(self, step: int) -> Native:
-        return self._kind, self._deviation(step), 0.0, self.seed
+        eta, gamma = self._values(step)
+        return self._kind, self._deviation(eta, gamma, step), 0.0, self.seed
 
-    def _numpy(self, grads: Gradients, context: Context, *_: Any) -> Gradients:
-        deviation = self._deviation(context.step)
+    def _numpy(self, grads: Gradients, context: Context, eta: float, gamma: float) -> Gradients:
+        deviation = self._deviation(eta, gamma, context.step)
         out = []
         for g, number in zip(grads, context.numbers, strict=True):
             noise = _noise.normals(g.size, number, context.step, self.seed).astype(g.dtype)
