@@ -72,6 +72,10 @@ MUTANTS = [
      "test_refusals.py"),
     ("parallel.cpp", "pthread_atfork(before_fork, nullptr, nullptr) == 0", "true",
      "test_process.py"),
+    ("plan.cpp", "std::fill(sums_.begin(), sums_.end(), 0.0);", "", "test_accumulate.py"),
+    ("plan.cpp", "std::fill(counts_.begin(), counts_.end(), 0);", "", "test_accumulate.py"),
+    ("arrays.cpp", "return a.dtype().is(*d) || a.dtype().equal(*d);", "return a.dtype().is(*d);",
+     "test_refusals.py"),
 ]  # fmt: skip
 
 
