@@ -16,11 +16,6 @@ bool is_f64(const py::array& a) {
 
 std::vector<py::ssize_t> shape_of(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
 
-bool same_shape(const py::array& a, const std::vector<py::ssize_t>& shape) {
-  return a.ndim() == static_cast<py::ssize_t>(shape.size()) &&
-         std::equal(shape.begin(), shape.end(), a.shape());
-}
-
 std::vector<int> logical_axes(const py::array& a) {
   std::vector<int> axes(a.ndim());
   std::iota(axes.begin(), axes.end(), 0);
@@ -59,17 +54,13 @@ Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* 
   return {data_of(array), shape, strides, ndim};
 }
 
-Extent extent_of(const py::array& array) {
-  const char *low = data_of(array), *high = low + array.itemsize();
-  for (py::ssize_t d = 0; d < array.ndim(); ++d) {
-    const py::ssize_t reach = (array.shape(d) - 1) * array.strides(d);
+Extent extent_of(const Fields& a, py::ssize_t itemsize) {
+  const char *low = a.data, *high = low + itemsize;
+  for (int d = 0; d < a.nd; ++d) {
+    const py::ssize_t reach = (a.dimensions[d] - 1) * a.strides[d];
     (reach < 0 ? low : high) += reach;
   }
   return {low, high};
-}
-
-void Extents::add(const py::array& array) {
-  if (array.size() > 0) extents_.push_back(extent_of(array));
 }
 
 void Extents::sort() {
@@ -78,10 +69,24 @@ void Extents::sort() {
   for (const Extent& extent : extents_) reach_.push_back(reach = std::max(reach, extent.high));
 }
 
-bool Extents::touched_by(const Extent& extent) const {
-  const auto above =
-      std::lower_bound(extents_.begin(), extents_.end(), Extent{extent.high, nullptr});
-  return above != extents_.begin() && reach_[above - extents_.begin() - 1] > extent.low;
+bool Extents::touched_by(const Extent& extent, size_t& near) const {
+  const auto begins_above = [&](size_t i) {
+    return i == extents_.size() || extents_[i].low >= extent.high;
+  };
+  const bool found = near <= extents_.size() && begins_above(near) &&
+                     (near == 0 || extents_[near - 1].low < extent.high);
+  if (!found) {
+    const Extent end = {extent.high, nullptr};
+    near = std::lower_bound(extents_.begin(), extents_.end(), end) - extents_.begin();
+  }
+  return near > 0 && reach_[near - 1] > extent.low;
+}
+
+bool Extents::disjoint() const {
+  for (size_t i = 1; i < extents_.size(); ++i) {
+    if (reach_[i - 1] > extents_[i].low) return false;
+  }
+  return true;
 }
 
 }  // namespace instep

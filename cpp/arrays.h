@@ -14,10 +14,19 @@ namespace py = pybind11;
 bool is_f32(const py::array& a);
 bool is_f64(const py::array& a);
 
+// The array object's own fields, for tests that cost nanoseconds.
+using Fields = py::detail::PyArray_Proxy;
+inline const Fields& fields(py::handle a) { return *py::detail::array_proxy(a.ptr()); }
+
 inline char* data_of(const py::array& a) { return static_cast<char*>(const_cast<void*>(a.data())); }
 
 std::vector<py::ssize_t> shape_of(const py::array& a);
-bool same_shape(const py::array& a, const std::vector<py::ssize_t>& shape);
+
+inline bool same_shape(const Fields& a, const Fields& b) {
+  bool same = a.nd == b.nd;
+  for (int d = 0; same && d < a.nd; ++d) same = a.dimensions[d] == b.dimensions[d];
+  return same;
+}
 
 // The axes in C order; and by falling stride if that walks the memory without a gap, else in C
 // order too.
@@ -33,15 +42,19 @@ struct Extent {
   const char* low;
   const char* high;
   bool operator<(const Extent& other) const { return low < other.low; }
+  bool operator==(const Extent& other) const { return low == other.low && high == other.high; }
 };
-Extent extent_of(const py::array& array);
+Extent extent_of(const Fields& array, py::ssize_t itemsize);
 
 // A set of extents that tells quickly whether another may touch one of them.
 class Extents {
  public:
-  void add(const py::array& array);
+  void add(const Extent& extent) { extents_.push_back(extent); }
   void sort();
-  bool touched_by(const Extent& extent) const;
+
+  // `near` is where the search ended the last time, and ends now.
+  bool touched_by(const Extent& extent, size_t& near) const;
+  bool disjoint() const;
 
  private:
   std::vector<Extent> extents_;

@@ -14,6 +14,12 @@ py::tuple as_tuple(const Outcome& outcome) {
   return py::make_tuple(outcome.finite, outcome.norm, outcome.factor);
 }
 
+py::object item(const py::sequence& sequence, size_t i) {
+  PyObject* found = PySequence_GetItem(sequence.ptr(), static_cast<py::ssize_t>(i));
+  if (!found) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(found);
+}
+
 std::vector<Transform> transforms_from(const std::vector<Plan::TransformTuple>& tuples) {
   std::vector<Transform> out;
   for (const auto& [kind, value, eps, seed] : tuples) {
@@ -28,31 +34,36 @@ Plan::Plan(const std::string& rule, const py::list& params, const py::list& slot
            py::object buffers, const std::vector<TransformTuple>& transforms, bool check_finite,
            bool zero_grads)
     : pipeline_(rule, transforms_from(transforms)),
-      buffers_(std::move(buffers)),
+      holdings_(std::move(buffers), zero_grads),
       check_finite_(check_finite),
       zero_grads_(zero_grads) {
-  for (py::handle param : params) hold(py::reinterpret_borrow<py::array>(param));
+  for (py::handle param : params) holdings_.hold(py::reinterpret_borrow<py::array>(param), true);
   for (size_t i = 0; i < params.size(); ++i) {
-    add_tensor(held_[i].array, slots[i].cast<py::tuple>());
+    add_tensor(holdings_.param(i), slots[i].cast<py::tuple>());
   }
-  owned_.sort();
+  holdings_.seal();
   counts_.resize(params.size());
+  grads_.reserve(params.size());
+  use_.assign(pipeline_.tensors, std::vector<int>(params.size()));
   pipeline_.prepare();
 }
 
-void Plan::hold(const py::array& array) {
-  if (!py::isinstance<py::array>(array) || !(is_f32(array) || is_f64(array))) {
-    throw py::type_error("instep._core.Plan takes float32 and float64 arrays only");
-  }
-  held_.push_back({array, data_of(array), shape_of(array), array.writeable()});
-  owned_.add(array);
+Plan::Use::Use(Plan& plan) : plan_(plan) {
+  if (plan.busy_) throw std::runtime_error("step: another step of this optimizer is under way");
+  plan.busy_ = true;
 }
 
-void Plan::add_tensor(py::array param, const py::tuple& slots) {
+Plan::Use::~Use() {
+  plan_.grads_.clear();
+  plan_.busy_ = false;
+}
+
+void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
   const auto storage = [this](const py::array& a) {
     return storage_.emplace_back(2 * a.ndim()).data();
   };
   axes_.push_back(pipeline_.logical_order() ? logical_axes(param) : memory_axes(param));
+  in_order_.push_back(std::is_sorted(axes_.back().begin(), axes_.back().end()));
   Tensor tensor{};
   tensor.size = param.size();
   tensor.by_rows = param.ndim() > 1;
@@ -63,8 +74,8 @@ void Plan::add_tensor(py::array param, const py::tuple& slots) {
   for (size_t k = 0; k < slots.size(); ++k) {
     if (slots[k].is_none()) continue;
     const py::array slot = py::reinterpret_borrow<py::array>(slots[k]);
-    hold(slot);
-    if (!same_shape(slot, shape_of(param)) || is_f32(slot) != is_f32(param)) {
+    holdings_.hold(slot, false);
+    if (!same_shape(fields(slot), fields(param)) || is_f32(slot) != is_f32(param)) {
       throw py::type_error("instep._core.Plan: a slot differs from its parameter");
     }
     tensor.slot[k] = stream_of(slot, axes_.back(), storage(slot));
@@ -73,64 +84,52 @@ void Plan::add_tensor(py::array param, const py::tuple& slots) {
   pipeline_.tensors.push_back(tensor);
 }
 
-bool Plan::unchanged(const Held& held) const {
-  return data_of(held.array) == held.data && same_shape(held.array, held.shape) &&
-         (held.array.writeable() || !held.writeable);
-}
-
-// Cheap tests that hold for what is usual; the others are for Python to judge.
-bool Plan::plainly_right(size_t i, const py::array& grad) const {
-  const Held& param = held_[i];
-  if (Py_TYPE(grad.ptr()) != Py_TYPE(param.array.ptr()) ||
-      py::detail::array_proxy(grad.ptr())->descr !=
-          py::detail::array_proxy(param.array.ptr())->descr ||
-      !same_shape(grad, param.shape) || zero_grads_ ||
-      !(grad.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) {
-    return false;
-  }
-  return grad.size() == 0 || !owned_.touched_by(extent_of(grad));
-}
-
-void Plan::set_gradient(size_t i, py::object& grad) {
-  if (!py::isinstance<py::array>(grad) ||
-      !plainly_right(i, py::reinterpret_borrow<py::array>(grad))) {
-    grad = buffers_.attr("check_gradient")(i, grad);
-  }
-  use_gradient(i, py::reinterpret_borrow<py::array>(grad));
-}
-
 void Plan::use_gradient(size_t i, const py::array& grad) {
   Tensor& tensor = pipeline_.tensors[i];
+  tensor.active = true;
+  active_ += tensor.size;
   int64_t* storage = grad_storage_[i];
-  tensor.grad = stream_of(grad, axes_[i], storage);
-  tensor.grad_logical = tensor.grad;
-  if (grad.ndim() > 1 && !std::is_sorted(axes_[i].begin(), axes_[i].end())) {
+  if (in_order_[i] && (grad.flags() & py::array::c_style)) {
+    tensor.grad = tensor.grad_logical = {data_of(grad), storage, storage, 0};
+    return;
+  }
+  tensor.grad = tensor.grad_logical = stream_of(grad, axes_[i], storage);
+  if (!in_order_[i]) {
     tensor.grad_logical = stream_of(grad, logical_axes(grad), storage + 2 * grad.ndim());
   }
 }
 
-void Plan::set_gradients(const py::sequence& grads, std::vector<py::object>& keep) {
-  keep.reserve(grads.size());
-  for (const Held& held : held_) {
-    if (!unchanged(held)) buffers_.attr("check_unchanged")();
-  }
-  if (grads.size() != pipeline_.tensors.size()) {
+void Plan::set_gradients(const py::sequence& grads) {
+  holdings_.check_unchanged();
+  if (grads.size() != holdings_.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of gradients");
   }
-  for (size_t i = 0; i < pipeline_.tensors.size(); ++i) {
-    py::object& grad = keep.emplace_back(grads[i]);
-    pipeline_.tensors[i].active = !grad.is_none();
-    if (!grad.is_none()) set_gradient(i, grad);
+  active_ = 0;
+  all_active_ = true;
+  for (size_t i = 0; i < holdings_.size(); ++i) {
+    py::object& grad = grads_.emplace_back(item(grads, i));
+    if (grad.is_none()) {
+      all_active_ = pipeline_.tensors[i].active = false;
+      continue;
+    }
+    grad = holdings_.checked(i, std::move(grad));
+    use_gradient(i, py::reinterpret_borrow<py::array>(grad));
   }
-  if (zero_grads_) buffers_.attr("check_zeroable")(grads);
+  holdings_.check_zeroable(grads_);
 }
 
 void Plan::assign_rows(const std::vector<int>& row_of) {
-  if (row_of.size() != pipeline_.tensors.size()) {
-    throw std::invalid_argument("instep._core.Plan: wrong number of row indices");
+  use_.assign(pipeline_.tensors, row_of);
+  regroup_ = false;
+}
+
+py::object Plan::due() const {
+  if (regroup_) return py::none();
+  py::tuple next(use_.first.size());
+  for (size_t r = 0; r < use_.first.size(); ++r) {
+    next[r] = py::int_(counts_[use_.first[r]] + 1);
   }
-  for (size_t i = 0; i < row_of.size(); ++i) pipeline_.tensors[i].row = row_of[i];
-  regroup = false;
+  return py::make_tuple(steps, next);
 }
 
 void Plan::set_counts(const std::vector<int64_t>& counts) {
@@ -138,61 +137,21 @@ void Plan::set_counts(const std::vector<int64_t>& counts) {
     throw std::invalid_argument("instep._core.Plan: wrong number of counts");
   }
   counts_ = counts;
-  regroup = true;
+  regroup_ = true;
 }
 
 void Plan::advance() {
   ++steps;
-  for (const Tensor& t : pipeline_.tensors) {
-    counts_[t.index] += t.active;
-    regroup |= !t.active;
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    counts_[i] += all_active_ || pipeline_.tensors[i].active;
   }
-}
-
-void Plan::set_rows(const py::sequence& rows) {
-  const RuleInfo& rule = pipeline_.rule();
-  pipeline_.rows.clear();
-  for (py::handle item : rows) {
-    const auto parts = py::reinterpret_borrow<py::tuple>(item);
-    const auto scalars = py::reinterpret_borrow<py::tuple>(parts[3]);
-    Row row{};
-    row.variant = parts[0].cast<int>();
-    row.decay = static_cast<Decay>(parts[1].cast<int>());
-    if (row.variant < 0 || row.variant >= rule.variants ||
-        scalars.size() != static_cast<size_t>(rule.scalars)) {
-      throw std::invalid_argument("instep._core.Plan: a row that does not fit the rule");
-    }
-    const auto set = [&row](int k, py::handle value) {
-      row.f64[k] = value.cast<double>();
-      row.f32[k] = static_cast<float>(row.f64[k]);
-    };
-    for (int k = 0; k < rule.scalars; ++k) set(k, scalars[k]);
-    set(kMaxScalars, parts[2]);
-    if (rule.two_passes) {
-      const auto trust = py::reinterpret_borrow<py::tuple>(parts[4]);
-      row.trust = {trust[0].cast<double>(), trust[1].cast<double>(), trust[2].cast<double>()};
-    }
-    pipeline_.rows.push_back(row);
-  }
-  for (const Tensor& t : pipeline_.tensors) {
-    if (t.row < 0 || t.row >= static_cast<int>(pipeline_.rows.size())) {
-      throw std::invalid_argument("instep._core.Plan: a row index out of range");
-    }
-    const uint32_t used = rule.slots[pipeline_.rows[t.row].variant];
-    for (int k = 0; k < kMaxSlots; ++k) {
-      if ((used >> k & 1) && t.size > 0 && !t.slot[k].data) {
-        throw std::invalid_argument("instep._core.Plan: a slot that the rule needs is missing");
-      }
-    }
-  }
+  regroup_ |= !all_active_;
 }
 
 // Calls f, without holding the interpreter where that is worth it.
 template <class F>
 auto Plan::released(F f) {
-  int64_t size = 0;
-  for (const Tensor& t : pipeline_.tensors) size += t.active ? t.size : 0;
-  if (size < kReleaseElements) return f();
+  if (active_ < kReleaseElements) return f();
   py::gil_scoped_release release;
   return f();
 }
@@ -220,9 +179,9 @@ py::tuple Plan::step_accumulated(const py::sequence& grads, const py::sequence& 
 
 py::tuple Plan::step_with(const py::sequence& grads, const py::sequence& rows,
                           Accumulated accumulated) {
-  std::vector<py::object> keep;  // the caller's list may change while the interpreter is released
-  set_gradients(grads, keep);
-  set_rows(rows);
+  const Use use(*this);
+  set_gradients(grads);
+  read_rows(rows, pipeline_.rule(), use_, pipeline_.rows);
   if (!accumulated.sums.empty() && accumulated.sums.size() != pipeline_.tensors.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of sums");
   }
@@ -238,8 +197,8 @@ void Plan::forget() {
 }
 
 double Plan::accumulate(const py::sequence& grads) {
-  std::vector<py::object> keep;
-  set_gradients(grads, keep);
+  const Use use(*this);
+  set_gradients(grads);
   pipeline_.rows = {Row{0, Decay::none, {}, {}, {}}, Row{1, Decay::none, {}, {}, {}}};
   for (Tensor& t : pipeline_.tensors) t.row = counts_[t.index] > 0;
   return released([&] {
@@ -251,9 +210,9 @@ double Plan::accumulate(const py::sequence& grads) {
 }
 
 void Plan::use_params_as_gradients() {
-  for (size_t i = 0; i < pipeline_.tensors.size(); ++i) {
-    use_gradient(i, held_[i].array);
-    pipeline_.tensors[i].active = true;
+  active_ = 0;
+  for (size_t i = 0; i < holdings_.size(); ++i) {
+    use_gradient(i, holdings_.param(i));
     pipeline_.tensors[i].row = 0;
   }
   pipeline_.rows.assign(1, Row{});
@@ -266,14 +225,12 @@ py::tuple Plan::rewrite() {
 
 double Plan::global_norm() {
   use_params_as_gradients();
-  py::gil_scoped_release release;
-  return pipeline_.global_norm();
+  return released([&] { return pipeline_.global_norm(); });
 }
 
 bool Plan::all_finite() {
   use_params_as_gradients();
-  py::gil_scoped_release release;
-  return pipeline_.all_finite();
+  return released([&] { return pipeline_.all_finite(); });
 }
 
 }  // namespace instep

@@ -4,10 +4,10 @@
 #include <deque>
 #include <string>
 #include <tuple>
-#include <vector>
 
-#include "arrays.h"
+#include "holdings.h"
 #include "pipeline.h"
+#include "rows.h"
 
 namespace instep {
 
@@ -26,8 +26,12 @@ class Plan {
   // Which row of the step's scalars belongs to each parameter.
   void assign_rows(const std::vector<int>& row_of);
 
-  // One step; rows are (variant, decay kind, decay, scalars, trust). Returns (finite, norm, factor)
-  // and advances the counts if all gradients are finite or need not be.
+  // What the rows of the next step depend on: the steps taken, and which step it is for the
+  // parameters of each row; None where `assign_rows` must come first.
+  py::object due() const;
+
+  // One step. Returns (finite, norm, factor) and advances the counts if all gradients are finite or
+  // need not be.
   py::tuple step(const py::sequence& grads, const py::sequence& rows);
 
   // The same with the means of what another plan accumulated, which then forgets it.
@@ -46,31 +50,24 @@ class Plan {
   // Steps taken, by all and by each parameter. They live here, so that no interrupt can come
   // between an update and its count.
   int64_t steps = 0;
-  int64_t count(size_t i) const { return counts_.at(i); }
   std::vector<int64_t> counts() const { return counts_; }
   void set_counts(const std::vector<int64_t>& counts);
 
-  // Whether parameters may have come to differ in their counts since assign_rows.
-  bool regroup = false;
-
  private:
-  // An array that must not move or change while the plan lives.
-  struct Held {
-    py::array array;
-    char* data;
-    std::vector<py::ssize_t> shape;
-    bool writeable;
+  // Marks the plan as busy while a step is under way, and lets go of its gradients afterwards.
+  class Use {
+   public:
+    explicit Use(Plan& plan);
+    ~Use();
+
+   private:
+    Plan& plan_;
   };
 
-  void add_tensor(py::array param, const py::tuple& slots);
-  void hold(const py::array& array);
-  bool unchanged(const Held& held) const;
-  void set_rows(const py::sequence& rows);
-  void set_gradients(const py::sequence& grads, std::vector<py::object>& keep);
-  void set_gradient(size_t i, py::object& grad);
+  void add_tensor(const py::array& param, const py::tuple& slots);
+  void set_gradients(const py::sequence& grads);
   void use_gradient(size_t i, const py::array& grad);
   void use_params_as_gradients();
-  bool plainly_right(size_t i, const py::array& grad) const;
   template <class F>
   auto released(F f);
   Outcome run(Accumulated accumulated = {});
@@ -78,15 +75,20 @@ class Plan {
   void advance();
 
   Pipeline pipeline_;
-  py::object buffers_;
+  Holdings holdings_;
   bool check_finite_, zero_grads_;
-  std::vector<Held> held_;                    // parameters first, in their order
+  bool busy_ = false;
+  bool regroup_ = false;  // parameters of one row may have come to differ in their counts
+  RowUse use_;
   std::vector<std::vector<int>> axes_;        // of each parameter, outermost in memory first
+  std::vector<bool> in_order_;                // whether these are the axes in C order
   std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to
   std::vector<int64_t*> grad_storage_;
+  std::vector<py::object> grads_;  // the caller's list may change while the interpreter is released
+  int64_t active_ = 0;             // elements of the gradients
+  bool all_active_ = true;
   std::vector<int64_t> counts_;
-  Numbers sums_;   // of squares of what was accumulated; 0 where nothing was
-  Extents owned_;  // the memory of all held arrays
+  Numbers sums_;  // of squares of what was accumulated; 0 where nothing was
 };
 
 }  // namespace instep

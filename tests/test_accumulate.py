@@ -214,7 +214,7 @@ def test_an_interrupt_after_the_step_does_not_leave_the_batch_for_another(
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("instep.optimizer.StepReport", interrupted)
+    monkeypatch.setattr("instep.optimizer.new_report", interrupted)
     with pytest.raises(KeyboardInterrupt):
         opt.step()
     monkeypatch.undo()

@@ -15,8 +15,8 @@ import instep
 from cases import BAD, CASES
 from instep import functional, reference
 from instep._options import OPTIONS
+from refusing import BACKENDS, refused
 
-BACKENDS = pytest.mark.parametrize("backend", ["native", "reference"])
 EVERY_CLASS = pytest.mark.parametrize("cls", sorted({c.cls for c in CASES}, key=str))
 
 
@@ -63,18 +63,6 @@ BAD_GRADS: dict[str, tuple[Any, str]] = BAD_ARRAYS | {
         r"shape must be that of its parameter, \(3,\); got \(3, 1\)",
     ),
 }
-
-
-def snapshot(opt: instep.Optimizer, arrays: list[np.ndarray]) -> Any:
-    return copy.deepcopy((opt.state_dict(), arrays))
-
-
-def refused(opt: instep.Optimizer, arrays: list[np.ndarray], grads: Any, message: str) -> None:
-    """Check that a step with these gradients raises and changes nothing."""
-    before = snapshot(opt, arrays)
-    with pytest.raises((TypeError, ValueError), match=message):
-        opt.step(grads)
-    np.testing.assert_equal(snapshot(opt, arrays), before)
 
 
 @EVERY_CLASS
@@ -132,70 +120,6 @@ def test_structure_of_gradients(backend: Any) -> None:
     groups = instep.SGD([{"params": [a]}, {"params": {"b": b}}], backend=backend)
     refused(groups, [a, b], g, r"^grads\[0\]: must be a list or tuple.*; got ndarray")
     refused(groups, [a, b], [[g[0]]], r"^grads: must be a list with .* 2 parameter groups; got 1")
-
-
-@BACKENDS
-def test_overlaps(backend: Any) -> None:
-    memory = np.ones(100, np.float32)
-    for first, second, message in [
-        (memory[:10], memory[:10], "shares memory with"),
-        (memory[:10], memory[9:20], "shares memory with"),
-        (memory[::3], memory[::2], "shares memory with"),
-        (memory[9:20], memory[:10][::-1], "shares memory with"),
-    ]:
-        with pytest.raises(ValueError, match=rf"^params\[1\]: must not overlap; {message} params"):
-            instep.SGD([first, second], backend=backend)
-    with pytest.raises(ValueError, match=r"^params\[2\]: must not overlap; is params\[0\]"):
-        instep.SGD([memory, np.ones(1), memory], backend=backend)
-
-    p = memory[:10]
-    opt = instep.Adam([p], backend=backend)
-    message = r"^grads\[0\]: must not overlap what the step writes; overlaps "
-    for g in (p, memory[9:19], p[::-1]):
-        refused(opt, [memory], [g], message + r"params\[0\]")
-    refused(opt, [memory], [opt.state[0]["exp_avg"]], message + r"exp_avg\[0\]")
-
-
-@BACKENDS
-def test_interleaved_views_are_welcome(backend: Any) -> None:
-    memory = np.ones((4, 6), np.float32)
-    opt = instep.SGD([memory[:, ::3], memory[:, 1::3]], lr=1.0, backend=backend)
-    opt.step([memory[:, 2::3], memory[:, 2::3]])
-    assert (memory == [0, 0, 1, 0, 0, 1]).all()
-
-
-@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # NumPy 2.5
-@BACKENDS
-def test_array_changed_behind_our_back(backend: Any) -> None:
-    p, q = np.ones(8, np.float32), np.ones(2, np.float32)
-    opt = instep.Adam([p, q], backend=backend)
-    good = [np.ones(8, np.float32), np.ones(2, np.float32)]
-    changed = r"^params\[0\]: must not be resized or moved .*; was \(8,\) at 0x"
-    p.shape = (2, 4)
-    refused(opt, [p, q], [np.ones((2, 4), np.float32), good[1]], changed)
-    refused(opt, [p, q], good, changed)
-    p.shape = (8,)
-    p.flags.writeable = False
-    refused(opt, [p, q], good, r"^params\[0\]: must be writeable; got a read-only array")
-    p.flags.writeable = True
-    opt.step(good)
-    for n in (4, 1 << 20):
-        p.resize(n, refcheck=False)
-        refused(opt, [p, q], good, changed)
-        refused(opt, [p, q], [np.ones(n, np.float32), good[1]], changed)
-
-
-@BACKENDS
-def test_zero_grads_needs_gradients_of_its_own(backend: Any) -> None:
-    p, q = np.ones(3), np.ones(3)
-    opt = instep.SGD([p, q], zero_grads=True, backend=backend)
-    g = np.ones(3)
-    locked = np.ones(3)
-    locked.flags.writeable = False
-    refused(opt, [p, q, g], [g, g], r"^grads\[1\]: must not overlap; is grads\[0\]")
-    refused(opt, [p, q, g], [g, locked], r"^grads\[1\]: must be writeable")
-    wide = np.broadcast_to(np.ones(1), (3,))
-    refused(opt, [p, q, g], [g, wide], r"^grads\[1\]: must be writeable")
 
 
 BAD_OPTIONS: dict[str, list[Any]] = {

@@ -4,13 +4,12 @@ from typing import Any
 import numpy as np
 
 from ._buffers import Buffers
-from ._plans import Gradients, Result, Row
+from ._plans import Due, Gradients, Result, Row
 from .transforms import Native
 
 class Plan:
     steps: int
     counts: list[int]
-    regroup: bool
     def __init__(
         self,
         rule: str,
@@ -21,8 +20,8 @@ class Plan:
         check_finite: bool,
         zero_grads: bool,
     ) -> None: ...
-    def count(self, i: int) -> int: ...
     def assign_rows(self, row_of: Sequence[int]) -> None: ...
+    def due(self) -> Due | None: ...
     def retune(self, transforms: Sequence[Native]) -> None: ...
     def step(self, grads: Gradients, rows: Sequence[Row]) -> Result: ...
     def step_accumulated(self, grads: Gradients, rows: Sequence[Row], sums: Any) -> Result: ...

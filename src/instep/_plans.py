@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,10 +13,14 @@ from ._buffers import Buffers
 from .transforms import Context, Native, Transform
 
 NO_DECAY, L2_DECAY, DECOUPLED_DECAY = range(3)
+NO_TRUST = (1.0, 0.0, 0.0)
 
 Gradients = Sequence[np.ndarray | None]
 Result = tuple[bool, float | None, float | None]
 """Whether all gradients were finite (True if nobody asked), the global norm, the clip factor."""
+
+Due = tuple[int, Sequence[int]]
+"""The steps taken so far, and the number of the next step of the parameters of each row."""
 
 Slots = Sequence[Any]
 Scalars = Sequence[Any]
@@ -44,7 +49,11 @@ class Row(NamedTuple):
     decay_kind: int = NO_DECAY
     decay: float = 0.0
     scalars: tuple[float, ...] = ()
-    trust: tuple[float, float, float] = (1.0, 0.0, 0.0)  # rules of two passes: factor, decay, eps
+    trust: tuple[float, float, float] = NO_TRUST  # rules of two passes: factor, decay, eps
+
+
+new_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+"""Make a row of all its fields in a third of the time, for a step of one small array."""
 
 
 class Plan(Protocol):
@@ -52,10 +61,9 @@ class Plan(Protocol):
 
     steps: int
     counts: list[int]
-    regroup: bool
 
-    def count(self, i: int) -> int: ...
     def assign_rows(self, row_of: Sequence[int]) -> None: ...
+    def due(self) -> Due | None: ...
     def retune(self, transforms: Sequence[Native]) -> None: ...
     def step(self, grads: Gradients, rows: Sequence[Row]) -> Result: ...
     def step_accumulated(self, grads: Gradients, rows: Sequence[Row], sums: Any) -> Result: ...
@@ -88,17 +96,22 @@ class ReferencePlan:
         self._params = [np.asarray(p) for p in buffers.params]
         self._row_of: Sequence[int] = [0] * len(self._params)
         self.counts = [0] * len(self._params)
+        self._first_of: list[int] = []
         self.steps = 0
-        self.regroup = False
-
-    def count(self, i: int) -> int:
-        """Return how many steps parameter ``i`` has taken."""
-        return self.counts[i]
 
     def assign_rows(self, row_of: Sequence[int]) -> None:
         """Say which row of the step's scalars belongs to each parameter."""
         self._row_of = row_of
-        self.regroup = False
+        first: dict[int, int] = {}
+        for i, row in enumerate(row_of):
+            first.setdefault(row, i)
+        self._first_of = [first[row] for row in sorted(first)]
+
+    def due(self) -> Due | None:
+        """Return what rows depend on; None where `assign_rows` must come first."""
+        due = [self.counts[i] + 1 for i in self._first_of]
+        same = all(due[row] == n + 1 for row, n in zip(self._row_of, self.counts, strict=True))
+        return (self.steps, due) if same else None
 
     def retune(self, transforms: Sequence[Native]) -> None:
         """Do nothing: what changes from step to step is asked for when it is needed."""
@@ -149,7 +162,6 @@ class ReferencePlan:
         for g in given if self._zero_grads else ():
             g[...] = 0
         self.steps += 1
-        self.regroup |= len(present) < len(self._params)
 
     def forget(self) -> None:
         """Forget what was accumulated."""

@@ -52,7 +52,7 @@ class Rule(ABC):
     def _trust(h: dict[str, Any]) -> tuple[float, float, float]:
         """Return factor, decay and eps of the ratio of norms (rules of two passes only)."""
         del h
-        return 1.0, 0.0, 0.0
+        return plans.NO_TRUST
 
     @staticmethod
     def _start(h: dict[str, Any]) -> dict[str, float]:
@@ -76,9 +76,10 @@ class Rule(ABC):
         variant, scalars = cls._scalars(h, t)
         decay = h.get("weight_decay", 0.0)
         if cls._decay == "rule":
-            return plans.Row(variant, plans.NO_DECAY, 0.0, scalars, cls._trust(h))
+            return plans.new_row((variant, plans.NO_DECAY, 0.0, scalars, cls._trust(h)))
         if decay == 0:
-            return plans.Row(variant, plans.NO_DECAY, 0.0, scalars)
+            return plans.new_row((variant, plans.NO_DECAY, 0.0, scalars, plans.NO_TRUST))
         if cls._decay == "decoupled" or h.get("decoupled_weight_decay", False):
-            return plans.Row(variant, plans.DECOUPLED_DECAY, 1 - h["lr"] * decay, scalars)
-        return plans.Row(variant, plans.L2_DECAY, decay, scalars)
+            factor = 1 - h["lr"] * decay
+            return plans.new_row((variant, plans.DECOUPLED_DECAY, factor, scalars, plans.NO_TRUST))
+        return plans.new_row((variant, plans.L2_DECAY, decay, scalars, plans.NO_TRUST))

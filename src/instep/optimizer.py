@@ -17,7 +17,16 @@ from ._accumulate import Accumulator
 from ._buffers import Buffers
 from ._docs import parameters
 from ._groups import ParamGroup, make_groups
-from ._options import ACCUMULATED, OPTIONS, Options, Params, Schedulable, StepReport, choose
+from ._options import (
+    ACCUMULATED,
+    OPTIONS,
+    Options,
+    Params,
+    Schedulable,
+    StepReport,
+    choose,
+    new_report,
+)
 from ._rule import Rule
 from ._state import Archive, State, aligned_zeros
 
@@ -154,19 +163,18 @@ class Optimizer(Rule):
 
     def _step(self, leaves: plans.Gradients, accumulated: Accumulator | None = None) -> StepReport:
         plan = self._plan
-        if plan.regroup:
-            self._regroup()
+        steps, numbers = plan.due() or self._regroup()
         if self._moving:
-            plan.retune([t._native(plan.steps + 1) for t in self._transforms])
-        now = [group.at(plan.steps) for group in self._groups]
-        rows = [self._row(now[g], plan.count(i) + 1) for g, i in self._cohorts]
+            plan.retune([t._native(steps + 1) for t in self._transforms])
+        now = [group.at(steps) for group in self._groups]
+        rows = [self._row(now[g], t) for g, t in zip(self._cohorts, numbers, strict=True)]
         if accumulated is None:
             finite, norm, factor = plan.step(leaves, rows)
         else:
             finite, norm, factor = plan.step_accumulated(leaves, rows, accumulated.plan)
         if not finite and self._nonfinite == "raise":
             self._buffers.refuse_nonfinite(leaves, "" if accumulated is None else "the sum of ")
-        return StepReport(plan.steps, now[0]["lr"], norm, factor, not finite)
+        return new_report((steps + finite, now[0]["lr"], norm, factor, not finite))
 
     def accumulate(self, grads: Any) -> float:
         """Add the gradients of a micro-batch to those before; ``step()`` then takes their mean.
@@ -232,17 +240,18 @@ class Optimizer(Rule):
             raise TypeError("grads: must be given where nothing was accumulated")
         return self._step(a.leaves(), a)
 
-    def _regroup(self) -> None:
+    def _regroup(self) -> plans.Due:
         """Find the cohorts: parameters of one group with one step count, which share a row."""
         cohorts: dict[tuple[int, int], int] = {}
-        self._cohorts: list[tuple[int, int]] = []
-        row_of = []
-        for i, (group, count) in enumerate(zip(self._owners, self._plan.counts, strict=True)):
-            if (group, count) not in cohorts:
-                cohorts[group, count] = len(self._cohorts)
-                self._cohorts.append((group, i))
-            row_of.append(cohorts[group, count])
+        row_of = [
+            cohorts.setdefault(cohort, len(cohorts))
+            for cohort in zip(self._owners, self._plan.counts, strict=True)
+        ]
+        self._cohorts = [group for group, _ in cohorts]
         self._plan.assign_rows(row_of)
+        due = self._plan.due()
+        assert due is not None
+        return due
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse attributes that there are not: ``opt.learning_rate = 0.1`` would do nothing."""

@@ -1,0 +1,54 @@
+// The arrays that a plan works on, and whether what a step is handed goes with them. Tests here are
+// cheap and hold for what is usual; all else is left to a Python object, the judge, which raises
+// the error or finds that it is right all the same.
+#pragma once
+#include <vector>
+
+#include "arrays.h"
+
+namespace instep {
+
+class Holdings {
+ public:
+  Holdings(py::object judge, bool zero_grads) : judge_(std::move(judge)), zero_grads_(zero_grads) {}
+
+  // Parameters come first, in their order; then slots. After the last, `seal`.
+  void hold(const py::array& array, bool param);
+  void seal();
+
+  size_t size() const { return params_.size(); }
+  const py::array& param(size_t i) const { return params_[i].array; }
+
+  // Refuses arrays that were moved, resized or locked since.
+  void check_unchanged() const;
+
+  // The gradient of parameter i as an array.
+  py::object checked(size_t i, py::object grad);
+
+  // Refuses gradients that cannot be set to zero after the step.
+  void check_zeroable(const std::vector<py::object>& grads);
+
+ private:
+  struct Held {
+    py::array array;
+    py::ssize_t itemsize;
+    char* data;
+    std::vector<py::ssize_t> shape;
+    bool writeable;
+    size_t near = 0;  // where the last gradient was found to lie among owned_
+
+    bool unchanged() const;
+  };
+
+  bool plainly_right(size_t i, py::handle grad);
+
+  py::object judge_;
+  bool zero_grads_;
+  std::vector<Held> params_;
+  std::vector<Held> others_;      // slots that could be resized
+  std::vector<py::array> slots_;  // all of them
+  Extents owned_;
+  std::vector<Extent> zeroable_;  // of gradients that were found to be disjoint
+};
+
+}  // namespace instep
