@@ -14,12 +14,6 @@ py::tuple as_tuple(const Outcome& outcome) {
   return py::make_tuple(outcome.finite, outcome.norm, outcome.factor);
 }
 
-py::object item(const py::sequence& sequence, size_t i) {
-  PyObject* found = PySequence_GetItem(sequence.ptr(), static_cast<py::ssize_t>(i));
-  if (!found) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(found);
-}
-
 std::vector<Transform> transforms_from(const std::vector<Plan::TransformTuple>& tuples) {
   std::vector<Transform> out;
   for (const auto& [kind, value, eps, seed] : tuples) {
@@ -49,8 +43,13 @@ Plan::Plan(const std::string& rule, const py::list& params, const py::list& slot
 }
 
 Plan::Use::Use(Plan& plan) : plan_(plan) {
-  if (plan.busy_) throw std::runtime_error("step: another step of this optimizer is under way");
+  if (!plan.begun_) throw std::runtime_error("step: another step of this optimizer came between");
+  plan.begun_ = false;
   plan.busy_ = true;
+}
+
+void Plan::refuse_busy() const {
+  if (busy_) throw std::runtime_error("step: another step of this optimizer is under way");
 }
 
 Plan::Use::~Use() {
@@ -99,15 +98,31 @@ void Plan::use_gradient(size_t i, const py::array& grad) {
   }
 }
 
-void Plan::set_gradients(const py::sequence& grads) {
-  holdings_.check_unchanged();
+py::object Plan::begin(const py::object& grads) {
+  refuse_busy();
+  begun_ = false;
+  grads_.clear();
+  if (regroup_ || !tree_.held() || !tree_.flatten(grads, grads_)) return py::none();
+  begun_ = true;
+  return due();
+}
+
+void Plan::take(const py::sequence& grads) {
+  refuse_busy();
   if (grads.size() != holdings_.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of gradients");
   }
+  grads_.clear();
+  for (py::handle grad : grads) grads_.push_back(py::reinterpret_borrow<py::object>(grad));
+  begun_ = true;
+}
+
+void Plan::set_gradients() {
+  holdings_.check_unchanged();
   active_ = 0;
   all_active_ = true;
   for (size_t i = 0; i < holdings_.size(); ++i) {
-    py::object& grad = grads_.emplace_back(item(grads, i));
+    py::object& grad = grads_[i];
     if (grad.is_none()) {
       all_active_ = pipeline_.tensors[i].active = false;
       continue;
@@ -118,8 +133,12 @@ void Plan::set_gradients(const py::sequence& grads) {
   holdings_.check_zeroable(grads_);
 }
 
-void Plan::assign_rows(const std::vector<int>& row_of) {
+void Plan::assign_rows(const std::vector<int>& row_of, const std::vector<int>& group_of) {
   use_.assign(pipeline_.tensors, row_of);
+  if (group_of.size() != use_.first.size()) {
+    throw std::invalid_argument("instep._core.Plan: wrong number of groups");
+  }
+  group_of_ = group_of;
   regroup_ = false;
 }
 
@@ -127,7 +146,7 @@ py::object Plan::due() const {
   if (regroup_) return py::none();
   py::tuple next(use_.first.size());
   for (size_t r = 0; r < use_.first.size(); ++r) {
-    next[r] = py::int_(counts_[use_.first[r]] + 1);
+    next[r] = py::make_tuple(group_of_.at(r), counts_[use_.first[r]] + 1);
   }
   return py::make_tuple(steps, next);
 }
@@ -165,22 +184,19 @@ void Plan::retune(const std::vector<TransformTuple>& transforms) {
   pipeline_.retune(transforms_from(transforms));
 }
 
-py::tuple Plan::step(const py::sequence& grads, const py::sequence& rows) {
-  return step_with(grads, rows, {});
-}
+py::tuple Plan::finish(const py::sequence& rows) { return finish_with(rows, {}); }
 
 // What was accumulated is forgotten here, so that no interrupt can come between its use and that.
-py::tuple Plan::step_accumulated(const py::sequence& grads, const py::sequence& rows, Plan& sums) {
-  const py::tuple outcome =
-      step_with(grads, rows, {1.0 / static_cast<double>(sums.steps), sums.sums_});
+py::tuple Plan::finish_accumulated(const py::sequence& rows, Plan& sums) {
+  const double mean = 1.0 / static_cast<double>(sums.steps);
+  const py::tuple outcome = finish_with(rows, {mean, sums.sums_});
   sums.forget();
   return outcome;
 }
 
-py::tuple Plan::step_with(const py::sequence& grads, const py::sequence& rows,
-                          Accumulated accumulated) {
+py::tuple Plan::finish_with(const py::sequence& rows, Accumulated accumulated) {
   const Use use(*this);
-  set_gradients(grads);
+  set_gradients();
   read_rows(rows, pipeline_.rule(), use_, pipeline_.rows);
   if (!accumulated.sums.empty() && accumulated.sums.size() != pipeline_.tensors.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of sums");
@@ -197,8 +213,9 @@ void Plan::forget() {
 }
 
 double Plan::accumulate(const py::sequence& grads) {
+  take(grads);
   const Use use(*this);
-  set_gradients(grads);
+  set_gradients();
   pipeline_.rows = {Row{0, Decay::none, {}, {}, {}}, Row{1, Decay::none, {}, {}, {}}};
   for (Tensor& t : pipeline_.tensors) t.row = counts_[t.index] > 0;
   return released([&] {

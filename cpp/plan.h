@@ -8,6 +8,7 @@
 #include "holdings.h"
 #include "pipeline.h"
 #include "rows.h"
+#include "tree.h"
 
 namespace instep {
 
@@ -23,19 +24,27 @@ class Plan {
   // Other values for the same transforms.
   void retune(const std::vector<TransformTuple>& transforms);
 
-  // Which row of the step's scalars belongs to each parameter.
-  void assign_rows(const std::vector<int>& row_of);
+  // Which row of the step's scalars belongs to each parameter, and which group to each row.
+  void assign_rows(const std::vector<int>& row_of, const std::vector<int>& group_of);
 
-  // What the rows of the next step depend on: the steps taken, and which step it is for the
-  // parameters of each row; None where `assign_rows` must come first.
+  // The collections from which the arrays come and in which gradients will.
+  void watch(const py::list& groups, bool grouped) { tree_ = Tree(groups, grouped); }
+
+  // A step is begun with its gradients, and finished with the rows, which depend on what is due:
+  // the steps taken, and for each row its group and which step it will be for its parameters.
+  // `begin` takes gradients as the caller has them and returns what is due, or None where Python
+  // must look first: the collections are unusual, or rows must be assigned anew. `take` gets them
+  // as one sequence.
+  py::object begin(const py::object& grads);
+  void take(const py::sequence& grads);
   py::object due() const;
 
-  // One step. Returns (finite, norm, factor) and advances the counts if all gradients are finite or
-  // need not be.
-  py::tuple step(const py::sequence& grads, const py::sequence& rows);
+  // Returns (finite, norm, factor) and advances the counts if all gradients are finite or need not
+  // be.
+  py::tuple finish(const py::sequence& rows);
 
   // The same with the means of what another plan accumulated, which then forgets it.
-  py::tuple step_accumulated(const py::sequence& grads, const py::sequence& rows, Plan& sums);
+  py::tuple finish_accumulated(const py::sequence& rows, Plan& sums);
 
   // Adds gradients to the parameters (rule "assign"), which start anew where the count is 0, and
   // returns the norm of all that have a count.
@@ -54,7 +63,7 @@ class Plan {
   void set_counts(const std::vector<int64_t>& counts);
 
  private:
-  // Marks the plan as busy while a step is under way, and lets go of its gradients afterwards.
+  // Ends what was begun: the plan is busy meanwhile, and lets go of the gradients afterwards.
   class Use {
    public:
     explicit Use(Plan& plan);
@@ -64,22 +73,25 @@ class Plan {
     Plan& plan_;
   };
 
+  void refuse_busy() const;
   void add_tensor(const py::array& param, const py::tuple& slots);
-  void set_gradients(const py::sequence& grads);
+  void set_gradients();
   void use_gradient(size_t i, const py::array& grad);
   void use_params_as_gradients();
   template <class F>
   auto released(F f);
   Outcome run(Accumulated accumulated = {});
-  py::tuple step_with(const py::sequence& grads, const py::sequence& rows, Accumulated accumulated);
+  py::tuple finish_with(const py::sequence& rows, Accumulated accumulated);
   void advance();
 
   Pipeline pipeline_;
   Holdings holdings_;
+  Tree tree_;
   bool check_finite_, zero_grads_;
-  bool busy_ = false;
+  bool begun_ = false, busy_ = false;
   bool regroup_ = false;  // parameters of one row may have come to differ in their counts
   RowUse use_;
+  std::vector<int> group_of_;
   std::vector<std::vector<int>> axes_;        // of each parameter, outermost in memory first
   std::vector<bool> in_order_;                // whether these are the axes in C order
   std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to

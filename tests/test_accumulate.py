@@ -102,7 +102,7 @@ def test_the_norm_is_not_read_again() -> None:
     w = np.zeros(5000)
     opt = instep.SGD([w], lr=1.0, transforms=[instep.ClipByGlobalNorm(1.0)], nonfinite="raise")
     norm = opt.accumulate([np.ones(5000)])
-    opt._accumulator._sums[0][...] = 1e6
+    opt._accumulator.sums[0][...] = 1e6
     assert opt.step().grad_norm == norm == pytest.approx(np.sqrt(5000))
 
 
@@ -257,7 +257,7 @@ def test_a_refused_micro_batch_changes_nothing(backend: Any) -> None:
         ([good[0], np.ones(3)], r"^grads\[1\]: shape must be that of its parameter"),
         ([good[0], np.ones(2, np.float32)], r"^grads\[1\]: dtype must be that of its parameter"),
         ([good[0]], "^grads: must have 2 entries"),
-        ([good[0], opt._accumulator._sums[1]], r"^grads\[1\]: must not overlap"),
+        ([good[0], opt._accumulator.sums[1]], r"^grads\[1\]: must not overlap"),
     ]:
         with pytest.raises((TypeError, ValueError), match=message):
             opt.accumulate(bad)

@@ -1,4 +1,4 @@
-"""Arrays that overlap, gradients that are zeroed, and arrays changed while an optimizer holds them."""
+"""Arrays that overlap, that are zeroed after a step, or changed while an optimizer holds them."""
 
 from __future__ import annotations
 
@@ -76,6 +76,26 @@ def test_a_step_within_a_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("instep._buffers.Buffers.check_gradient", interrupted)
     opt.step([g])
     assert (p.tolist(), opt.steps) == ([-2, -2], 1)
+
+
+@BACKENDS
+def test_a_step_that_comes_between_makes_the_other_fail(backend: Any) -> None:
+    p, g = np.zeros(2), np.ones(2)
+
+    def lr(step: int) -> float:
+        if step == 0 and not opt.steps and not entered:
+            entered.append(step)
+            opt.step([g])
+        return 1.0
+
+    entered = [0]  # the constructor asks for the first value
+    opt = instep.SGD([p], lr=lr, backend=backend)
+    entered.clear()
+    with pytest.raises(RuntimeError, match="another step of this optimizer came between"):
+        opt.step([g])
+    assert (p.tolist(), opt.steps) == ([-1, -1], 1)
+    opt.step([g])
+    assert (p.tolist(), opt.steps) == ([-2, -2], 2)
 
 
 @BACKENDS

@@ -13,8 +13,8 @@ class Accumulator:
     """The running sums of the gradients of an optimizer, in C order: the order of the norm."""
 
     def __init__(self, backend: str, like: Buffers, *, zero_grads: bool) -> None:
-        self._sums = [aligned_zeros(p, order="C") for p in like.params]
-        buffers = Buffers(like.names, self._sums, prefix="sums").seal()
+        self.sums = [aligned_zeros(p, order="C") for p in like.params]
+        buffers = Buffers(like.names, self.sums, prefix="sums").seal()
         self.plan = make_plan(backend, "assign", None, buffers, zero_grads=zero_grads)
 
     @property
@@ -29,5 +29,5 @@ class Accumulator:
 
     def leaves(self) -> list[np.ndarray | None]:
         """Return the sums, None where there was no gradient."""
-        pairs = zip(self._sums, self.plan.counts, strict=True)
+        pairs = zip(self.sums, self.plan.counts, strict=True)
         return [total if count else None for total, count in pairs]

@@ -206,7 +206,8 @@ class Functions:
         plan = make_plan(
             self._backend, cls._rule, cls._numpy, buffers, transforms, measure=cls._measure
         )
-        plan.step([grad], [cls._row(h, t)])
+        plan.take([grad])
+        plan.finish([cls._row(h, t)])
 
 
 def step_signature(cls: type[Optimizer]) -> inspect.Signature:

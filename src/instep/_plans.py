@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,8 +18,8 @@ Gradients = Sequence[np.ndarray | None]
 Result = tuple[bool, float | None, float | None]
 """Whether all gradients were finite (True if nobody asked), the global norm, the clip factor."""
 
-Due = tuple[int, Sequence[int]]
-"""The steps taken so far, and the number of the next step of the parameters of each row."""
+Due = tuple[int, Sequence[tuple[int, int]]]
+"""The steps taken, and for each row its group and which step it will be for its parameters."""
 
 Slots = Sequence[Any]
 Scalars = Sequence[Any]
@@ -42,6 +41,10 @@ def trust_ratio(trust: tuple[float, float, float], x: float, y: float) -> float:
     return factor * x / (y + decay * x + eps)
 
 
+Fields = tuple[int, int, float, tuple[float, ...], tuple[float, float, float]]
+"""Those of a row. A plain tuple is made in a third of the time."""
+
+
 class Row(NamedTuple):
     """All that depends on step and hyperparameters only, in double precision."""
 
@@ -52,21 +55,20 @@ class Row(NamedTuple):
     trust: tuple[float, float, float] = NO_TRUST  # rules of two passes: factor, decay, eps
 
 
-new_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
-"""Make a row of all its fields in a third of the time, for a step of one small array."""
-
-
 class Plan(Protocol):
     """Validated parameters and state, ready to step."""
 
     steps: int
     counts: list[int]
 
-    def assign_rows(self, row_of: Sequence[int]) -> None: ...
+    def assign_rows(self, row_of: Sequence[int], group_of: Sequence[int]) -> None: ...
     def due(self) -> Due | None: ...
     def retune(self, transforms: Sequence[Native]) -> None: ...
-    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result: ...
-    def step_accumulated(self, grads: Gradients, rows: Sequence[Row], sums: Any) -> Result: ...
+    def watch(self, groups: Sequence[Any], grouped: bool) -> None: ...
+    def begin(self, grads: Any) -> Due | None: ...
+    def take(self, grads: Gradients) -> None: ...
+    def finish(self, rows: Sequence[Fields]) -> Result: ...
+    def finish_accumulated(self, rows: Sequence[Fields], sums: Any) -> Result: ...
     def accumulate(self, grads: Gradients) -> float: ...
     def forget(self) -> None: ...
     def rewrite(self) -> Result: ...
@@ -97,10 +99,13 @@ class ReferencePlan:
         self._row_of: Sequence[int] = [0] * len(self._params)
         self.counts = [0] * len(self._params)
         self._first_of: list[int] = []
+        self._group_of: Sequence[int] = ()
+        self._grads: Gradients | None = None
         self.steps = 0
 
-    def assign_rows(self, row_of: Sequence[int]) -> None:
-        """Say which row of the step's scalars belongs to each parameter."""
+    def assign_rows(self, row_of: Sequence[int], group_of: Sequence[int]) -> None:
+        """Say which row belongs to each parameter, and which group to each row."""
+        self._group_of = group_of
         self._row_of = row_of
         first: dict[int, int] = {}
         for i, row in enumerate(row_of):
@@ -111,22 +116,36 @@ class ReferencePlan:
         """Return what rows depend on; None where `assign_rows` must come first."""
         due = [self.counts[i] + 1 for i in self._first_of]
         same = all(due[row] == n + 1 for row, n in zip(self._row_of, self.counts, strict=True))
-        return (self.steps, due) if same else None
+        return (self.steps, list(zip(self._group_of, due, strict=True))) if same else None
 
     def retune(self, transforms: Sequence[Native]) -> None:
         """Do nothing: what changes from step to step is asked for when it is needed."""
 
-    def step(self, grads: Gradients, rows: Sequence[Row]) -> Result:
-        """Take one step."""
-        present, given = self._checked(grads)
+    def watch(self, groups: Sequence[Any], grouped: bool) -> None:
+        """Do nothing: this plan has no quick tests."""
+
+    def begin(self, grads: Any) -> Due | None:
+        """Leave it to `take`."""
+
+    def take(self, grads: Gradients) -> None:
+        """Begin a step with these gradients."""
+        self._grads = grads
+
+    def _begun(self) -> Gradients:
+        grads, self._grads = self._grads, None
+        if grads is None:
+            raise RuntimeError("step: another step of this optimizer came between")
+        return grads
+
+    def finish(self, rows: Sequence[Fields]) -> Result:
+        """Take the step."""
+        present, given = self._checked(self._begun())
         with np.errstate(all="ignore"):
             return self._apply(present, given, rows, 1.0)
 
-    def step_accumulated(
-        self, grads: Gradients, rows: Sequence[Row], sums: ReferencePlan
-    ) -> Result:
-        """Take one step with the means of what another plan accumulated, and let it forget."""
-        present, given = self._checked(grads)
+    def finish_accumulated(self, rows: Sequence[Fields], sums: ReferencePlan) -> Result:
+        """Take the step with the means of what another plan accumulated, and let it forget."""
+        present, given = self._checked(self._begun())
         with np.errstate(all="ignore"):
             result = self._apply(present, given, rows, 1.0 / sums.steps)
         sums.forget()
@@ -141,7 +160,7 @@ class ReferencePlan:
         return present, given
 
     def _apply(
-        self, present: list[int], given: list[np.ndarray], rows: Sequence[Row], mean: float
+        self, present: list[int], given: list[np.ndarray], rows: Sequence[Fields], mean: float
     ) -> Result:
         finite = not self._check_finite or _reductions.all_finite(given)
         moved = given if mean == 1.0 else [g * g.dtype.type(mean) for g in given]
@@ -152,7 +171,7 @@ class ReferencePlan:
             context.first = None  # only the first transform sees what it was given
         if finite:
             for i, g in zip(present, moved, strict=True):
-                self._update(i, g, rows[self._row_of[i]])
+                self._update(i, g, Row(*rows[self._row_of[i]]))
             self._advance(present, given)
         return finite, context.norm, context.factor
 

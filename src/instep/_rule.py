@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from . import _plans as plans
 from ._docs import completed
 from ._groups import NEEDED_WITH, SHARED, Hyperparameter, Rules
+from ._plans import DECOUPLED_DECAY, L2_DECAY, NO_DECAY, NO_TRUST
 
 
 class Rule(ABC):
@@ -52,7 +53,7 @@ class Rule(ABC):
     def _trust(h: dict[str, Any]) -> tuple[float, float, float]:
         """Return factor, decay and eps of the ratio of norms (rules of two passes only)."""
         del h
-        return plans.NO_TRUST
+        return NO_TRUST
 
     @staticmethod
     def _start(h: dict[str, Any]) -> dict[str, float]:
@@ -71,15 +72,15 @@ class Rule(ABC):
         return Rules(checks, cls._check_together, cls._used_slots)
 
     @classmethod
-    def _row(cls, h: dict[str, Any], t: int) -> plans.Row:
+    def _row(cls, h: dict[str, Any], t: int) -> plans.Fields:
         """Return all that the rule needs to know for a parameter's step ``t``."""
         variant, scalars = cls._scalars(h, t)
-        decay = h.get("weight_decay", 0.0)
         if cls._decay == "rule":
-            return plans.new_row((variant, plans.NO_DECAY, 0.0, scalars, cls._trust(h)))
-        if decay == 0:
-            return plans.new_row((variant, plans.NO_DECAY, 0.0, scalars, plans.NO_TRUST))
+            return variant, NO_DECAY, 0.0, scalars, cls._trust(h)
+        decay = h.get("weight_decay", 0)
+        if not decay:
+            return variant, NO_DECAY, 0.0, scalars, NO_TRUST
         if cls._decay == "decoupled" or h.get("decoupled_weight_decay", False):
             factor = 1 - h["lr"] * decay
-            return plans.new_row((variant, plans.DECOUPLED_DECAY, factor, scalars, plans.NO_TRUST))
-        return plans.new_row((variant, plans.L2_DECAY, decay, scalars, plans.NO_TRUST))
+            return variant, DECOUPLED_DECAY, factor, scalars, NO_TRUST
+        return variant, L2_DECAY, decay, scalars, NO_TRUST

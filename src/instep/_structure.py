@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import is_, itemgetter
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -94,30 +94,14 @@ class Held:
 
     def __init__(self, name: str, structure: Structure, tree: Any) -> None:
         self._name = name
-        self._structure = structure
-        self._tree = tree
+        self.structure = structure
+        self.tree = tree
         self.leaves = tuple(structure.flatten(name, tree))
-        self.fixed = isinstance(tree, (np.ndarray, tuple))
-        self._before = structure.rebuild(self.leaves)
-        pairs = zip(structure.keys, self.leaves, strict=False)
-        tiny = [(key, leaf) for key, leaf in pairs if getattr(leaf, "size", 0) < 2]
-        self._tiny_keys, self._tiny = [key for key, _ in tiny], [leaf for _, leaf in tiny]
 
     def check(self) -> None:
         """Refuse to go on where a member was replaced, added or removed."""
-        if not self._is_as_before():
-            self._structure.check_held(self._name, self._tree, self.leaves)
-
-    def _is_as_before(self) -> bool:
-        # Lists and dicts take identical members for equal, which is a hundred times faster than a
-        # loop in Python. Arrays that are not identical have no truth value, but for tiny ones.
-        try:
-            return self._tree == self._before and (
-                not self._tiny
-                or all(map(is_, map(self._tree.__getitem__, self._tiny_keys), self._tiny))
-            )
-        except Exception:  # noqa: BLE001 - whatever stands there now may raise anything
-            return False
+        if not isinstance(self.tree, (np.ndarray, tuple)):
+            self.structure.check_held(self._name, self.tree, self.leaves)
 
 
 class Groups:
@@ -134,12 +118,15 @@ class Groups:
         pairs = list(zip(places, self.members, strict=True))
         self.names = [f"{place}{name}" for place, s in pairs for name in s.names]
         self.sizes = [len(s.names) for s in self.members]
-        held = [
+        self._held = [
             Held(f"{name}{place}{inner}", s, tree)
             for (place, s), tree in zip(pairs, trees, strict=True)
         ]
-        self.leaves = [leaf for h in held for leaf in h.leaves]
-        self._held = [h for h in held if not h.fixed]
+        self.leaves = [leaf for h in self._held for leaf in h.leaves]
+
+    def watched(self) -> list[tuple[Any, list[Any], tuple[Any, ...]]]:
+        """Return of each group the caller's collection, its keys and its arrays."""
+        return [(h.tree, h.structure.keys, h.leaves) for h in self._held]
 
     def check_held(self) -> None:
         """Refuse to go on where the caller's lists and dicts hold other arrays than at first."""

@@ -72,6 +72,7 @@ class Optimizer(Rule):
             check_finite=self._nonfinite != "propagate",
             zero_grads=self._zero_grads,
         )
+        self._plan.watch(self._structure.watched(), self._structure.grouped)
         self._archive = Archive(
             type(self).__name__, self._structure, self._groups, self._transforms, self._state
         )
@@ -151,30 +152,46 @@ class Optimizer(Rule):
         A step that raises or is skipped has changed nothing.
         """
         with self._lock:
-            self._structure.check_held()
-            if grads is ACCUMULATED:
-                return self._step_accumulated()
-            if self._accumulator and self._accumulator.calls:
-                raise ValueError(
-                    "grads: must be left out after accumulate(), or what was accumulated be "
-                    f"forgotten with zero_grad(); got {validate.shown(grads)}"
-                )
-            return self._step(self._structure.flatten("grads", grads))
+            plan, accumulated = self._plan, None
+            due = None if self._accumulator else plan.begin(grads)
+            if due is None:
+                accumulated = self._take(grads)
+                due = plan.due() or self._regroup()
+            steps, cohorts = due
+            if self._moving:
+                plan.retune([t._native(steps + 1) for t in self._transforms])
+            now = [group.at(steps) for group in self._groups]
+            rows = [self._row(now[g], t) for g, t in cohorts]
+            if accumulated is None:
+                finite, norm, factor = plan.finish(rows)
+            else:
+                finite, norm, factor = plan.finish_accumulated(rows, accumulated.plan)
+            if not finite and self._nonfinite == "raise":
+                self._refuse_nonfinite(grads, accumulated)
+            return new_report((steps + finite, now[0]["lr"], norm, factor, not finite))
 
-    def _step(self, leaves: plans.Gradients, accumulated: Accumulator | None = None) -> StepReport:
-        plan = self._plan
-        steps, numbers = plan.due() or self._regroup()
-        if self._moving:
-            plan.retune([t._native(steps + 1) for t in self._transforms])
-        now = [group.at(steps) for group in self._groups]
-        rows = [self._row(now[g], t) for g, t in zip(self._cohorts, numbers, strict=True)]
+    def _take(self, grads: Any) -> Accumulator | None:
+        """Begin a step where the plan's quick tests do not do; return what was accumulated."""
+        self._structure.check_held()
+        a = self._accumulator
+        if grads is ACCUMULATED:
+            if a is None or not a.calls:
+                raise TypeError("grads: must be given where nothing was accumulated")
+            self._plan.take(a.leaves())
+            return a
+        if a and a.calls:
+            raise ValueError(
+                "grads: must be left out after accumulate(), or what was accumulated be "
+                f"forgotten with zero_grad(); got {validate.shown(grads)}"
+            )
+        self._plan.take(self._structure.flatten("grads", grads))
+        return None
+
+    def _refuse_nonfinite(self, grads: Any, accumulated: Accumulator | None) -> None:
         if accumulated is None:
-            finite, norm, factor = plan.step(leaves, rows)
+            self._buffers.refuse_nonfinite(self._structure.flatten("grads", grads))
         else:
-            finite, norm, factor = plan.step_accumulated(leaves, rows, accumulated.plan)
-        if not finite and self._nonfinite == "raise":
-            self._buffers.refuse_nonfinite(leaves, "" if accumulated is None else "the sum of ")
-        return new_report((steps + finite, now[0]["lr"], norm, factor, not finite))
+            self._buffers.refuse_nonfinite(accumulated.sums, "the sum of ")
 
     def accumulate(self, grads: Any) -> float:
         """Add the gradients of a micro-batch to those before; ``step()`` then takes their mean.
@@ -234,12 +251,6 @@ class Optimizer(Rule):
             if self._accumulator:
                 self._accumulator.plan.forget()
 
-    def _step_accumulated(self) -> StepReport:
-        a = self._accumulator
-        if a is None or not a.calls:
-            raise TypeError("grads: must be given where nothing was accumulated")
-        return self._step(a.leaves(), a)
-
     def _regroup(self) -> plans.Due:
         """Find the cohorts: parameters of one group with one step count, which share a row."""
         cohorts: dict[tuple[int, int], int] = {}
@@ -247,8 +258,7 @@ class Optimizer(Rule):
             cohorts.setdefault(cohort, len(cohorts))
             for cohort in zip(self._owners, self._plan.counts, strict=True)
         ]
-        self._cohorts = [group for group, _ in cohorts]
-        self._plan.assign_rows(row_of)
+        self._plan.assign_rows(row_of, [group for group, _ in cohorts])
         due = self._plan.due()
         assert due is not None
         return due

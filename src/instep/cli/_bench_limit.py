@@ -28,7 +28,7 @@ class Limit(Contestant):
         slots = [tuple(aligned_zeros(p) for _ in slot_names) for p in start]
         buffers = Buffers(names, self.params).seal(slots, slot_names)
         self._plan = make_plan("native", "traffic", None, buffers)
-        self._plan.assign_rows([0] * len(names))
+        self._plan.assign_rows([0] * len(names), [0])
         self._rows = [Row(variant=case.slots)]
         read_only = Buffers(names, grads, writeable=False).seal()
         self._reading = make_plan("native", "assign", None, read_only)
@@ -37,7 +37,8 @@ class Limit(Contestant):
         """Move what a step moves."""
         for _ in range(self.case.reads):
             self.norm()
-        self._plan.step(self.grads, self._rows)
+        self._plan.take(self.grads)
+        self._plan.finish(self._rows)
 
     def norm(self) -> float:
         """Read all gradients, and return their norm."""

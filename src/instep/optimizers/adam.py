@@ -86,12 +86,12 @@ class Adam(Optimizer, rule=adam, slots=("exp_avg", "exp_avg_sq", "max_exp_avg_sq
         beta1, beta2 = h["betas"]
         root = sqrt(1 - beta2**t)
         step_size = h["lr"] / (1 - beta1**t)
-        step_size, root = (
-            (step_size * root, 1.0) if h["eps_mode"] == "hat" else (step_size, 1 / root)
-        )
-        return AMSGRAD * h["amsgrad"], (
-            (beta1, 1 - beta1, beta2, 1 - beta2, step_size, root, h["eps"])
-        )
+        if h["eps_mode"] == "hat":
+            step_size, inverse = step_size * root, 1.0
+        else:
+            inverse = 1 / root
+        scalars = (beta1, 1 - beta1, beta2, 1 - beta2, step_size, inverse, h["eps"])
+        return AMSGRAD if h["amsgrad"] else 0, scalars
 
 
 class AdamW(Adam, decay="decoupled"):
