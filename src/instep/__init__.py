@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
+from typing import Any
 
 from . import functional, reference, schedules
 from ._options import StepReport
@@ -21,8 +21,6 @@ from .transforms import (
     Scale,
     Standardize,
 )
-
-__version__ = _version("instep")
 
 __all__ = [  # noqa: PLE0604
     "AdaptiveClip",
@@ -44,3 +42,12 @@ __all__ = [  # noqa: PLE0604
     "set_num_threads",
     *_optimizers,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Look the version up when it is asked for: it costs a third of the import."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version  # noqa: PLC0415
+
+    return globals().setdefault("__version__", version("instep"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from textwrap import fill, indent
 from typing import Any
 
@@ -30,12 +31,19 @@ EXAMPLES = """Examples
 
 def parameters(hyper: Mapping[str, tuple[Any, str]]) -> str:
     """Return the section Parameters: these, by default and meaning, and the shared options."""
-    lines = ["Parameters", "----------", PARAMS]
-    shared = {name: (option.default, option.meaning) for name, option in OPTIONS.items()}
-    for name, (default, meaning) in {**hyper, **shared}.items():
+    return "\n".join(["Parameters", "----------", PARAMS, *_described(hyper), *_shared()])
+
+
+def _described(arguments: Mapping[str, tuple[Any, str]]) -> Iterator[str]:
+    for name, (default, meaning) in arguments.items():
         text = fill(meaning, 90, break_on_hyphens=False)
-        lines += [f"{name} : default {default!r}", indent(text, "    ")]
-    return "\n".join(lines)
+        yield f"{name} : default {default!r}\n{indent(text, '    ')}"
+
+
+@cache
+def _shared() -> list[str]:
+    options = {name: (option.default, option.meaning) for name, option in OPTIONS.items()}
+    return list(_described(options))
 
 
 def completed(cls: type, table: Mapping[str, Hyperparameter]) -> str:
