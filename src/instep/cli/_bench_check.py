@@ -65,6 +65,8 @@ def _scale(arrays: Arrays, factor: float) -> None:
 
 def _compare(problem: Problem, contestant: Contestant, wanted: Arrays) -> None:
     allowed = 0.0 if contestant.exact else ROUNDINGS * float(np.finfo(problem.dtype).eps)
+    if problem.case.max_norm is not None:
+        allowed = max(allowed, contestant.clips_apart)
     found = contestant.reached()
     difference, update = _largest(found, wanted, problem.start)
     if not 0 < update < np.inf:

@@ -40,6 +40,8 @@ class Contestant(ABC):
     """As people read it."""
     exact: ClassVar[bool] = False
     """Whether it must equal the reference to the last bit."""
+    clips_apart: ClassVar[float] = 0.0
+    """How far from the reference its clipping alone may take it, for each of the updates."""
 
     def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
         self.case = case

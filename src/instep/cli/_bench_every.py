@@ -73,14 +73,14 @@ def every(large: Size, middle: Size, settings: Settings) -> list[Result]:
         If a contestant computes something else than the reference.
     """  # noqa: D205 - one sentence
 
-    def measured(case: Case, size: Size, among: list[Class], plain: list[Class]) -> list[Result]:
+    def measured(case: Case, size: Size, among: list[Class], plain: list[Class]) -> Result:
         problem, core = Problem(case, size, settings.dtype), arithmetic(case, settings.dtype)
-        return run_one(problem, among, settings, core, plain)
+        return run_one(problem, among, settings, settings.threads[0], core, plain)
 
     of_optimizers = [measured(case, large, _among(case), []) for case in optimizer_cases()]
     both: list[Class] = [Native, Reference]
     of_transforms = [measured(case, middle, both, [Plain]) for case in transform_cases()]
-    return [result for results in (*of_optimizers, *of_transforms) for result in results]
+    return of_optimizers + of_transforms
 
 
 def _among(case: Case) -> list[Class]:

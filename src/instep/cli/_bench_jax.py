@@ -26,6 +26,7 @@ class Jax(Contestant):
 
     name = "jax"
     label = "JAX + optax"
+    clips_apart = 1e-7  # optax divides by the norm, torch and instep by the norm and 1e-6
 
     def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
         jax = import_module("jax")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._bench_run import Result
-from ._bench_sizes import GPT2, LISTS
+from ._bench_sizes import GPT2, LISTS, Size
 
 INSTEP, LIMIT = "instep", "limit of this machine"
 
@@ -63,16 +63,21 @@ def plot_peers(
     threads = max(r.threads for r in results)
     of_most = [r for r in results if r.threads == threads]
     cases = list(dict.fromkeys(r.case for r in of_most))
-    figure = Figure(figsize=(13.5, 1.2 + 4.6 * len(cases)), layout="constrained")
-    rows = figure.subplots(len(cases), 3, squeeze=False, width_ratios=(6, 4, 4))
-    for (sizes, lists, model), case in zip(rows, cases, strict=True):
-        mine = [r for r in of_most if r.case == case]
-        _over_size(sizes, [r for r in mine if r.size.tensors == 1 and r.size not in LISTS])
-        _over_tensors(lists, [r for r in mine if r.size in LISTS])
-        _model(model, [r for r in mine if r.size == GPT2])
-        sizes.set_title(case.title, loc="left", fontweight="bold")
+    here = [panel for panel in PANELS if any(panel.shows(r.size) for r in of_most)]
+    figure = Figure(figsize=(1 + 4.4 * len(here), 1.2 + 4.6 * len(cases)), layout="constrained")
+    rows = figure.subplots(len(cases), len(here), squeeze=False)
+    for row, case in zip(rows, cases, strict=True):
+        for axes, panel in zip(row, here, strict=True):
+            panel.draw(axes, [r for r in of_most if r.case == case and panel.shows(r.size)])
+        row[0].set_title(case.title, loc="left", fontweight="bold")
     handles, labels = rows[0][0].get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=9, frameon=False)
+    figure.legend(
+        handles[::-1],
+        labels[::-1],
+        loc="outside lower center",
+        ncols=9 if len(here) == 3 else 5,
+        frameon=False,
+    )
     figure.suptitle(f"Time of an optimizer step (lower is faster)\n{subtitle}", fontsize=11)
     figure.savefig(path, dpi=150)
 
@@ -122,9 +127,7 @@ def _look(line: str) -> dict[str, Any]:
 
 def _model(axes: Any, results: Sequence[Result]) -> None:
     """Draw a bar for each package, the fastest above, and a line at the limit."""
-    axes.set_axis_off()
     for r in results:
-        axes.set_axis_on()
         times = [(s, line) for line in LINES if (s := fastest(r, line)) is not None]
         for y, (s, line) in enumerate(sorted(times)):
             axes.barh(y, s * 1e3, color=LINES[line].color)
@@ -135,3 +138,17 @@ def _model(axes: Any, results: Sequence[Result]) -> None:
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.set(yticks=[], xlabel="ms for a step of GPT-2 small: 148 arrays, 1.24e8 elements")
         axes.set_xlim(right=1.6 * max(times)[0] * 1e3)
+
+
+class Panel(NamedTuple):
+    """A column of the picture."""
+
+    shows: Callable[[Size], bool]
+    draw: Callable[[Any, Sequence[Result]], None]
+
+
+PANELS = (
+    Panel(lambda size: size.tensors == 1 and size not in LISTS, _over_size),
+    Panel(lambda size: size in LISTS, _over_tensors),
+    Panel(lambda size: size == GPT2, _model),
+)

@@ -27,12 +27,12 @@ class Settings:
     repeats: int
     """How many samples to take of each contestant."""
     threads: tuple[int, ...]
-    """With so many threads, one after the other."""
+    """With so many threads: everything with the most, then everything with the next."""
     dtype: str = "float32"
     memory: float = inf
     """How many bytes to use at most."""
     progress: Callable[[str], None] = lambda _: None
-    """Told what begins: once for each case and size."""
+    """Told what begins: once for each case, size and number of threads."""
 
 
 @dataclass(frozen=True)
@@ -133,46 +133,40 @@ def run(
     CheckError
         If a contestant computes something else than the reference.
     """
-    results = []
-    for case in cases:
-        core = arithmetic(case, settings.dtype)
-        for size in sizes:
-            problem = Problem(case, size, settings.dtype)
-            results += run_one(problem, among, settings, core)
-    return results
+    cores = {case: arithmetic(case, settings.dtype) for case in cases}
+    return [
+        run_one(Problem(case, size, settings.dtype), among, settings, n, cores[case])
+        for n in sorted(settings.threads, reverse=True)
+        for case in cases
+        for size in sizes
+    ]
 
 
 def run_one(
     problem: Problem,
     among: Sequence[Class],
     settings: Settings,
+    threads: int,
     core: float,
     unchecked: Sequence[Class] = (),
-) -> list[Result]:
+) -> Result:
     """Measure one case at one size, among these; those that do something else are not checked.
 
     All take turns, if there is memory for all of them at once. If not they come in groups, with
     instep and its limits in each, and what is said of each is its ratio to instep in its group.
     """
-    case, size = problem.case, problem.size
+    case, size, dtype = problem.case, problem.size, problem.dtype.name
     settings.progress(f"{case.title}, {size.label}")
     wanted = answer(problem)
-    groups: dict[int, list[dict[str, Timing]]] = {n: [] for n in settings.threads}
-    able = [c for c in among if any(_able(c, problem, n) for n in settings.threads)]
-    for group in in_groups(problem, able, settings.memory):
-        everyone = _checked(problem, group, wanted)
-        everyone += [cls(case, problem.start, problem.grads) for cls in unchecked]
-        for n in settings.threads:
-            now = [c for c in everyone if _able(type(c), problem, n)]
-            with using_threads(n, now):
-                timings = measure(now, settings.repeats)
-            groups[n].append({c.name: t for c, t in zip(now, timings, strict=True)})
-    of_step = problem.bytes_per_step
-    return [Result(case, size, n, of_step, core, groups[n]) for n in settings.threads]
-
-
-def _able(cls: Class, problem: Problem, threads: int) -> bool:
-    return cls.refusal(problem.case, problem.size, problem.dtype.name, threads) is None
+    able = [c for c in among if c.refusal(case, size, dtype, threads) is None]
+    groups = []
+    with using_threads(threads, [*able, *unchecked]):
+        for group in in_groups(problem, able, settings.memory):
+            everyone = _checked(problem, group, wanted)
+            everyone += [cls(case, problem.start, problem.grads) for cls in unchecked]
+            timings = measure(everyone, settings.repeats)
+            groups.append({c.name: t for c, t in zip(everyone, timings, strict=True)})
+    return Result(case, size, threads, problem.bytes_per_step, core, groups)
 
 
 def in_groups(problem: Problem, among: Sequence[Class], memory: float) -> Iterator[list[Class]]:
@@ -195,10 +189,17 @@ def _checked(problem: Problem, group: Sequence[Class], wanted: list[Any]) -> lis
 
 
 @contextmanager
-def using_threads(n: int, contestants: Sequence[Contestant]) -> Iterator[None]:
-    """Let all libraries use so many threads, and then as many as instep did before."""
+def using_threads(n: int, classes: Sequence[Class]) -> Iterator[None]:
+    """Let all libraries use so many threads, and then as many as instep did before.
+
+    Where that changes nothing they are left alone: torch's MKL takes milliseconds for the square
+    root of a few thousand elements as soon as anybody has told it how many threads to use. That is
+    also why `run` begins with the most.
+    """
     before = instep.get_num_threads()
-    classes = dict.fromkeys(type(c) for c in contestants)
+    if n == before:
+        yield
+        return
     for cls in classes:
         cls.use_threads(n)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar
@@ -91,6 +92,7 @@ class DeepSpeed(TorchDefault):
 
     def _made(self, tensors: list[Any]) -> Any:
         _ask_the_processor_once()
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else it warns that it finds no other
         decoupled = self.case.optimizer == "AdamW"
         return import_module("deepspeed.ops.adam").DeepSpeedCPUAdam(
             tensors, adamw_mode=decoupled, **self.case.hyper

@@ -30,7 +30,7 @@ from ._bench_table import heading, show
 QUICK_ELEMENTS, QUICK_REPEATS = 100_000, 3
 FULL_REPEATS = 9
 EVERY_REPEATS = 15
-MEMORY = 12 * 2**30  # bytes
+MEMORY = 18 * 2**30  # bytes
 
 CaseName = StrEnum("CaseName", [(c.name, c.name) for c in CASES])  # type: ignore[misc]
 
@@ -165,7 +165,7 @@ def _measure_and_report(
     sizes, too_large = _fitting(cases, wanted, settings.dtype, at_once, memory)
     notes += _bench_peers.left_out(among, cases, sizes, settings.dtype, settings.threads)
     notes += [*too_large, *_busy()]
-    with _progress(len(cases) * len(sizes)) as begin:
+    with _progress(len(cases) * len(sizes) * len(settings.threads)) as begin:
         results = run(cases, sizes, among, replace(settings, memory=memory, progress=begin))
     title = _report(results, notes, settings, mode.show, files[0])
     if files[1]:
