@@ -88,8 +88,8 @@ def test_sizes_are_the_promised_ones() -> None:
     assert {10**k for k in range(1, 9)} | {16 * 10**6, 64 * 10**6, 64} == single
     lists = [s.tensors for s in PEER_SIZES if set(s.shapes) == {(64,)}]
     assert lists == [1, 10, 100, 1000, 10_000]
-    # Three at once, on a machine of 24 GiB.
-    assert max(memory_needed(c, s, "float32", 3) for c in CASES for s in PEER_SIZES) < 12 * 2**30
+    # instep and another at once
+    assert max(memory_needed(c, s, "float32", 2) for c in CASES for s in PEER_SIZES) < 12 * 2**30
 
 
 def test_peers_found_and_not_found(few: None) -> None:
