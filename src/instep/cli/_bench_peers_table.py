@@ -46,7 +46,7 @@ def show(console: Console, results: Sequence[Result], notes: Sequence[str] = ())
 
 def _limits(results: Sequence[Result]) -> Table:
     heads = ("step\nµs", "step", "call", "traffic", "arith-\nmetic", "binds", "of it")
-    table = table_of(f"{title_of(results[0])}\nns per element", "elements", heads)
+    table = table_of(f"{title_of(results[0])}, ns per element", "elements", heads)
     for r in results:
         bounds = (shown(b * 1e9 / r.size.elements) for b in r.bounds)
         own = (shown(r.seconds() * 1e6), shown(r.ns_per_element()))

@@ -28,6 +28,8 @@ class Settings:
     """How many samples to take of each contestant."""
     threads: tuple[int, ...]
     """With so many threads: everything with the most, then everything with the next."""
+    alone: float = inf
+    """How many elements a single thread is given at most."""
     dtype: str = "float32"
     memory: float = inf
     """How many bytes to use at most."""
@@ -139,6 +141,7 @@ def run(
         for n in sorted(settings.threads, reverse=True)
         for case in cases
         for size in sizes
+        if n > 1 or size.elements <= settings.alone
     ]
 
 
@@ -181,11 +184,14 @@ def in_groups(problem: Problem, among: Sequence[Class], memory: float) -> Iterat
 
 
 def _checked(problem: Problem, group: Sequence[Class], wanted: list[Any]) -> list[Contestant]:
-    competing = [cls(problem.case, problem.start, problem.grads) for cls in group]
-    check(problem, competing, wanted)
-    traffic = Traffic(problem.case, problem.start, problem.grads)
+    """Return all of a group and the limits, which come next to instep, in memory too."""
+    case, start, grads = problem.case, problem.start, problem.grads
+    first = group[0](case, start, grads)
+    call, traffic = Call(case, start, grads), Traffic(case, start, grads)
     check_traffic(problem, traffic)
-    return [*competing, Call(problem.case, problem.start, problem.grads), traffic]
+    others = [cls(case, start, grads) for cls in group[1:]]
+    check(problem, [first, *others], wanted)
+    return [first, call, traffic, *others]
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def title_of(result: Result) -> str:
     """Return what the results of a case have in common."""
     bytes_each = result.bytes_per_step // result.size.elements
     threads = _count(result.threads, "thread")
-    return f"{result.case.title}: {bytes_each} bytes per element, {threads}"
+    return f"{result.case.title}: {bytes_each} bytes per element\n{threads}"
 
 
 def table_of(title: str, first: str, heads: Sequence[str]) -> Table:

@@ -30,6 +30,7 @@ from ._bench_table import heading, show
 QUICK_ELEMENTS, QUICK_REPEATS = 100_000, 3
 FULL_REPEATS = 9
 EVERY_REPEATS = 15
+ALONE = 20_000_000  # elements: above, one thread takes longer than people wait
 MEMORY = 18 * 2**30  # bytes
 
 CaseName = StrEnum("CaseName", [(c.name, c.name) for c in CASES])  # type: ignore[misc]
@@ -143,7 +144,9 @@ def bench(
     most = max_elements or max(s.elements for s in offered)
     wanted = [s for s in offered if s.elements <= most and (not size or s.label in size)]
     samples = repeats or (QUICK_REPEATS if quick else FULL_REPEATS)
-    settings = Settings(samples, tuple(threads or mode.threads()), dtype.value)
+    settings = Settings(samples, tuple(threads or mode.threads()), dtype=dtype.value)
+    if peers and not threads:
+        settings = replace(settings, alone=ALONE)
     _measure_and_report(mode, cases, wanted, settings, (json_file, plot_file))
 
 
@@ -165,6 +168,8 @@ def _measure_and_report(
     sizes, too_large = _fitting(cases, wanted, settings.dtype, at_once, memory)
     notes += _bench_peers.left_out(among, cases, sizes, settings.dtype, settings.threads)
     notes += [*too_large, *_busy()]
+    if any(n == 1 and s.elements > settings.alone for n in settings.threads for s in sizes):
+        notes.append(f"1 thread: up to {settings.alone:.0e} elements; for more add --threads 1")
     with _progress(len(cases) * len(sizes) * len(settings.threads)) as begin:
         results = run(cases, sizes, among, replace(settings, memory=memory, progress=begin))
     title = _report(results, notes, settings, mode.show, files[0])
