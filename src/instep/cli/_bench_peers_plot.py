@@ -83,10 +83,15 @@ def plot_peers(
 
 
 def fastest(result: Result, line: str) -> float | None:
-    """Return the seconds of the fastest of a package, or of the limit; None without any."""
+    """Return the seconds of the fastest of a package, or of the limit; None without any.
+
+    They are ratios, of those who took turns, times instep's seconds: between groups the speed of
+    a shared machine changes.
+    """
     if line == LIMIT:
         return max(result.bounds)
-    here = [result.seconds(name) for name in LINES[line].names if name in result.names]
+    ratios = [result.ratio(name) for name in LINES[line].names]
+    here = [ratio * result.seconds() for ratio in ratios if ratio is not None]
     return min(here, default=None)
 
 
@@ -133,7 +138,7 @@ def _model(axes: Any, results: Sequence[Result]) -> None:
             axes.barh(y, s * 1e3, color=LINES[line].color)
             bold = {"fontweight": "bold"} if line == INSTEP else {}
             axes.annotate(f" {line}: {s * 1e3:.0f} ms", (s * 1e3, y), va="center", **bold)
-        axes.axvline(max(r.bounds) * 1e3, color="black", linestyle="--")
+        axes.axvline(max(r.bounds) * 1e3, color="black", linestyle="--", label=LIMIT)
         axes.invert_yaxis()
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.set(yticks=[], xlabel="ms for a step of GPT-2 small: 148 arrays, 1.24e8 elements")
