@@ -133,12 +133,14 @@ def _look(line: str) -> dict[str, Any]:
 def _model(axes: Any, results: Sequence[Result]) -> None:
     """Draw a bar for each package, the fastest above, and a line at the limit."""
     for r in results:
+        limit = max(r.bounds) * 1e3
         times = [(s, line) for line in LINES if (s := fastest(r, line)) is not None]
         for y, (s, line) in enumerate(sorted(times)):
             axes.barh(y, s * 1e3, color=LINES[line].color)
             bold = {"fontweight": "bold"} if line == INSTEP else {}
-            axes.annotate(f" {line}: {s * 1e3:.0f} ms", (s * 1e3, y), va="center", **bold)
-        axes.axvline(max(r.bounds) * 1e3, color="black", linestyle="--", label=LIMIT)
+            after = max(s * 1e3, limit)
+            axes.annotate(f" {line}: {s * 1e3:.0f} ms", (after, y), va="center", **bold)
+        axes.axvline(limit, color="black", linestyle="--", label=LIMIT)
         axes.invert_yaxis()
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.set(yticks=[], xlabel="ms for a step of GPT-2 small: 148 arrays, 1.24e8 elements")
