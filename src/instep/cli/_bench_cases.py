@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..transforms import ClipByGlobalNorm, Transform
+from ._bench_sizes import Size
 
 LR = 1e-3
 BETA1, BETA2 = 0.9, 0.999
@@ -82,37 +83,6 @@ CASES = (
 )
 
 
-class Size(NamedTuple):
-    """So many arrays of so many elements."""
-
-    label: str
-    tensors: int
-    length: int
-    rows: int = 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of each array."""
-        return (self.length,) if self.rows == 1 else (self.rows, self.length // self.rows)
-
-    @property
-    def elements(self) -> int:
-        """How many elements there are in all."""
-        return self.tensors * self.length
-
-
-SIZES = (
-    Size("10", 1, 10),
-    Size("1e3", 1, 1_000),
-    Size("1e4", 1, 10_000),
-    Size("1e5", 1, 100_000),
-    Size("1e6", 1, 1_000_000),
-    Size("1.6e7", 1, 16_000_000),
-    Size("6.4e7", 1, 64_000_000),
-    Size("1000 x 64", 1000, 64),
-)
-
-
 class Problem:
     """A case at a size, with parameters and gradients to start from.
 
@@ -126,12 +96,10 @@ class Problem:
         self.size = size
         self.dtype = np.dtype(dtype)
         rng = np.random.default_rng(size.elements)
-        self.start: Arrays = [np.empty(size.length, self.dtype) for _ in range(size.tensors)]
-        self.grads: Arrays = [np.empty(size.length, self.dtype) for _ in range(size.tensors)]
+        self.start: Arrays = [np.empty(shape, self.dtype) for shape in size.shapes]
+        self.grads: Arrays = [np.empty(shape, self.dtype) for shape in size.shapes]
         for p, g in zip(self.start, self.grads, strict=True):
-            _fill(rng, p, g)
-        self.start = [p.reshape(size.shape) for p in self.start]
-        self.grads = [g.reshape(size.shape) for g in self.grads]
+            _fill(rng, p.reshape(-1), g.reshape(-1))
 
     def __str__(self) -> str:
         """Name case and size, for messages."""
@@ -151,9 +119,9 @@ def _fill(rng: np.random.Generator, p: np.ndarray, g: np.ndarray) -> None:
         g[part] = rng.uniform(0.5, 1.5, n) * rng.choice((-1.0, 1.0), n)
 
 
-def memory_needed(case: Case, size: Size, dtype: str) -> int:
-    """Return about how many bytes all contestants together hold at once."""
-    own = 6 * (1 + case.slots)  # parameter and slots of five contestants and the limit
-    shared = 3  # where all start, the gradients, and torch's copy of them
+def memory_needed(case: Case, size: Size, dtype: str, contestants: int) -> int:
+    """Return about how many bytes so many contestants, the limit and the check hold at once."""
+    shared = 3  # where all start, the gradients, and where the reference ends
+    own = (contestants + 1) * (2 + case.slots)  # parameter, slots; some copy the gradient
     temporaries = 8  # of the reference, which sums a norm in double precision
-    return size.elements * np.dtype(dtype).itemsize * (own + shared + temporaries)
+    return size.elements * np.dtype(dtype).itemsize * (shared + own + temporaries)

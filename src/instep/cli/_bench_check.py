@@ -9,7 +9,7 @@ import numpy as np
 
 from ._bench_cases import CHUNK, Arrays, Problem
 from ._bench_contestants import Contestant, Reference
-from ._bench_limit import Limit
+from ._bench_limit import Traffic
 
 STEPS = 3
 ROUNDINGS = 100
@@ -22,11 +22,15 @@ class CheckError(Exception):
     """A contestant does not compute what it is timed for."""
 
 
-def check(problem: Problem, contestants: Sequence[Contestant], limit: Limit | None = None) -> None:
-    """Take a few steps with everyone and compare where they end.
+def answer(problem: Problem) -> Arrays:
+    """Return where the reference ends after the steps of the check."""
+    reference = Reference(problem.case, problem.start, problem.grads)
+    _take_steps(problem, [reference])
+    return reference.reached()
 
-    The gradients are doubled from step to step. Under clipping that must change nothing, without it
-    much: a contestant that forgets to clip, or clips twice, is found.
+
+def check(problem: Problem, contestants: Sequence[Contestant], wanted: Arrays) -> None:
+    """Take a few steps with everyone and compare where they end with what `answer` returned.
 
     Raises
     ------
@@ -34,18 +38,24 @@ def check(problem: Problem, contestants: Sequence[Contestant], limit: Limit | No
         If a contestant differs from the reference by a bit, where it must equal it, or by more
         than rounding can explain.
     """
+    _take_steps(problem, contestants)
+    for contestant in contestants:
+        contestant.refresh()
+        _compare(problem, contestant, wanted)
+
+
+def _take_steps(problem: Problem, contestants: Sequence[Contestant]) -> None:
+    """Double the gradients from step to step, and undo it.
+
+    Under clipping that must change nothing, without it much: a contestant that forgets to clip, or
+    clips twice, is found.
+    """
     for k in range(STEPS):
         _scale(problem.grads, 2.0 if k else 1.0)  # exact, and so is its undoing below
         for contestant in contestants:
             contestant.refresh()
             contestant.step()
     _scale(problem.grads, 0.5 ** (STEPS - 1))
-    (reference,) = (c for c in contestants if isinstance(c, Reference))
-    for contestant in contestants:
-        contestant.refresh()
-        _compare(problem, contestant, reference)
-    if limit is not None:
-        _check_limit(problem, limit)
 
 
 def _scale(arrays: Arrays, factor: float) -> None:
@@ -53,14 +63,17 @@ def _scale(arrays: Arrays, factor: float) -> None:
         np.multiply(a, factor, out=a)
 
 
-def _compare(problem: Problem, contestant: Contestant, reference: Contestant) -> None:
+def _compare(problem: Problem, contestant: Contestant, wanted: Arrays) -> None:
     allowed = 0.0 if contestant.exact else ROUNDINGS * float(np.finfo(problem.dtype).eps)
-    difference, update = _largest(contestant.params, reference.params, problem.start)
+    if problem.case.max_norm is not None:
+        allowed = max(allowed, contestant.clips_apart)
+    found = contestant.reached()
+    difference, update = _largest(found, wanted, problem.start)
     if not 0 < update < np.inf:
         raise CheckError(f"{problem}: the reference's largest update is {update}")
     right = difference <= allowed * update  # False for a NaN
     if contestant.exact:
-        right = _same_bits(contestant.params, reference.params)
+        right = _same_bits(found, wanted)
     if not right:
         rule = "have the bits" if contestant.exact else f"be within {allowed:.1e}"
         raise CheckError(
@@ -89,8 +102,14 @@ def _chunks(*lists: Arrays) -> Iterator[tuple[np.ndarray, ...]]:
             yield tuple(a.reshape(-1)[first : first + CHUNK] for a in arrays)
 
 
-def _check_limit(problem: Problem, limit: Limit) -> None:
-    """See what is added first come through every slot and arrive."""
+def check_traffic(problem: Problem, limit: Traffic) -> None:
+    """See what is added first come through every slot and arrive.
+
+    Raises
+    ------
+    CheckError
+        If it does not, or if the norm that the loop reads for is wrong.
+    """
     for _ in range(problem.case.slots + 1):
         limit.step()
     for p, start, g in _chunks(limit.params, problem.start, problem.grads):

@@ -14,6 +14,7 @@ import instep
 from instep.transforms import Transform
 
 from ._bench_cases import BETA1, BETA2, EPS, LR, MOMENTUM, Arrays, Case
+from ._bench_sizes import Size
 
 BLOCK = (
     8192  # elements: five such blocks stay in a level 2 cache while a dozen loops pass over them
@@ -39,6 +40,8 @@ class Contestant(ABC):
     """As people read it."""
     exact: ClassVar[bool] = False
     """Whether it must equal the reference to the last bit."""
+    clips_apart: ClassVar[float] = 0.0
+    """How far from the reference its clipping alone may take it, for each of the updates."""
 
     def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
         self.case = case
@@ -51,6 +54,20 @@ class Contestant(ABC):
     @abstractmethod
     def step(self) -> None:
         """Take one step."""
+
+    def reached(self) -> Arrays:
+        """Return the parameters as they are now."""
+        return self.params
+
+    @classmethod
+    def refusal(cls, case: Case, size: Size, dtype: str, threads: int) -> str | None:
+        """Return why it cannot take part, or None if it can."""
+        del case, size, dtype, threads
+        return None
+
+    @classmethod
+    def use_threads(cls, n: int) -> None:
+        """Let its library use so many threads."""
 
 
 class Native(Contestant):
@@ -74,6 +91,11 @@ class Native(Contestant):
     def step(self) -> None:
         """Take one step."""
         self.optimizer.step(self.grads)
+
+    @classmethod
+    def use_threads(cls, n: int) -> None:
+        """Let instep use so many threads."""
+        instep.set_num_threads(n)
 
 
 class Reference(Native):
@@ -147,6 +169,10 @@ class Idiom(_Loop):
         p -= LR * slots[0]
 
 
+def _flat(p: np.ndarray, g: np.ndarray, slots: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
+    return p.reshape(-1), g.reshape(-1), [s.reshape(-1) for s in slots]
+
+
 class Tuned(_Loop):
     """NumPy at its best: in place, no temporaries, few passes, in blocks that stay in the cache."""
 
@@ -158,7 +184,7 @@ class Tuned(_Loop):
         self.scratch, self.clipped = np.empty((2, BLOCK), start[0].dtype)
         self.blocks = [
             (p[at : at + BLOCK], g[at : at + BLOCK], [s[at : at + BLOCK] for s in slots])
-            for p, g, slots in zip(self.params, self.grads, self.slots, strict=True)
+            for p, g, slots in map(_flat, self.params, self.grads, self.slots)
             for at in range(0, p.size, BLOCK)
         ]
 
@@ -206,7 +232,7 @@ def contestants() -> list[type[Contestant]]:
     """Return who can compete here, instep first."""
     found: list[type[Contestant]] = [Native, Reference, Idiom, Tuned]
     if find_spec("torch") is not None:
-        from ._bench_torch import Torch  # noqa: PLC0415 - an optional package
+        from ._bench_torch import TorchFused  # noqa: PLC0415 - an optional package
 
-        found.append(Torch)
+        found.append(TorchFused)
     return found

@@ -1,15 +1,27 @@
-"""The limit of the machine: the traffic of a step without its arithmetic."""
+"""The limits of the machine: a call, the traffic of a step, its arithmetic. One of them binds."""
 
 from __future__ import annotations
+
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
 
 from .._buffers import Buffers
 from .._plans import Row, make_plan
 from .._state import aligned_zeros
-from ._bench_cases import Arrays, Case
-from ._bench_contestants import Contestant
+from ._bench_cases import Arrays, Case, Problem
+from ._bench_contestants import Contestant, Native
+from ._bench_sizes import one
+from ._bench_timing import measure
+
+L1 = 24 * 2**10  # bytes: all arrays of a step together, three quarters of the smallest usual cache
+FEW = 256  # elements: the smaller of the two sizes in that cache
+PAIRS = 15
+SERIAL = 32768  # elements: a thread is given at least so many (cpp/parallel.h)
 
 
-class Limit(Contestant):
+class Traffic(Contestant):
     """A loop that reads and writes what a step does and does one addition.
 
     It runs in the native core as a step does: same blocks, same threads, same call from Python.
@@ -18,8 +30,8 @@ class Limit(Contestant):
     processor does faster than it reads.
     """
 
-    name = "limit"
-    label = "limit"
+    name = "traffic"
+    label = "traffic"
 
     def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
         super().__init__(case, start, grads)
@@ -43,3 +55,51 @@ class Limit(Contestant):
     def norm(self) -> float:
         """Read all gradients, and return their norm."""
         return self._reading.global_norm()
+
+
+class Call(Native):
+    """A step on as many arrays of two elements: what a step costs before it does anything.
+
+    Arrays of none or one take longer: they are no common case, and looked at more closely.
+    """
+
+    name = "call"
+    label = "call"
+
+    def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
+        super().__init__(case, _firsts(start), _firsts(grads))
+
+
+def _firsts(arrays: Arrays) -> Arrays:
+    return [a.reshape(-1)[:2].copy() for a in arrays]
+
+
+def arithmetic(case: Case, dtype: str) -> float:
+    """Return the seconds that a step computes for each element, on one core with all in L1.
+
+    That is the slope between two sizes, in one row, which both fit: what the call costs drops out.
+    """
+    arrays = 2 + case.slots
+    most = L1 // (arrays * np.dtype(dtype).itemsize) // FEW * FEW
+    problems = [Problem(case, one("L1", 1, n), dtype) for n in (FEW, most)]
+    few, many = measure([Native(case, p.start, p.grads) for p in problems], PAIRS)
+    differences = [b - a for a, b in zip(few.samples, many.samples, strict=True)]
+    return max(0.0, median(differences)) / (most - FEW)
+
+
+class Bounds(NamedTuple):
+    """The seconds that a step takes at least, for each reason."""
+
+    call: float
+    traffic: float
+    arithmetic: float
+
+    @property
+    def binds(self) -> str:
+        """Which of them binds."""
+        return max(self._fields, key=lambda name: float(getattr(self, name)))
+
+
+def threads_at_work(elements: int, threads: int) -> int:
+    """Return how many threads a step on so many elements uses."""
+    return min(threads, max(1, elements // SERIAL))

@@ -8,7 +8,6 @@ from typing import Any
 
 from ._bench_cases import Case
 from ._bench_contestants import Idiom, Native, Reference, Tuned
-from ._bench_limit import Limit
 from ._bench_run import Result
 from ._bench_table import TORCH
 
@@ -19,7 +18,7 @@ STYLES: dict[str, dict[str, Any]] = {
     Tuned.name: {"label": "NumPy out=", "color": "#009E73", "marker": "D"},
     Idiom.name: {"label": "NumPy", "color": "#E69F00", "marker": "s"},
     Reference.name: {"label": "reference", "color": "#CC79A7", "marker": "v"},
-    Limit.name: {"label": "limit of this machine", "color": "black", "linestyle": "--"},
+    "limit": {"label": "limit of this machine", "color": "black", "linestyle": "--"},
 }
 LEGEND_COLUMNS = {1: 2, 2: 3}  # for so many panels; one row where there are three
 
@@ -31,7 +30,7 @@ def plot_forms() -> list[str]:
     return sorted(Figure().canvas.get_supported_filetypes())
 
 
-def plot(results: Sequence[Result], path: Path, subtitle: str) -> None:
+def plot(results: Sequence[Result], path: Path, subtitle: str, notes: Sequence[str]) -> None:
     """Draw a panel for each case; the form follows from the name of the file.
 
     Parameters
@@ -42,6 +41,8 @@ def plot(results: Sequence[Result], path: Path, subtitle: str) -> None:
         Where to write the picture.
     subtitle : str
         What the figures depend on.
+    notes : sequence of str
+        What else the reader must know.
 
     Raises
     ------
@@ -59,8 +60,16 @@ def plot(results: Sequence[Result], path: Path, subtitle: str) -> None:
     handles, labels = panels[0].get_legend_handles_labels()
     columns = LEGEND_COLUMNS.get(len(cases), len(STYLES))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
-    figure.suptitle(f"Time of an optimizer step\n{subtitle}", fontsize=11)
+    title = "\n".join(["Time of an optimizer step", subtitle, *notes])
+    figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=150)
+
+
+def height(result: Result, name: str) -> float | None:
+    """Return the ns for each element of a contestant or of the limit; None if it is not there."""
+    if name == "limit":
+        return max(result.bounds) * 1e9 / result.size.elements
+    return result.ns_per_element(name) if name in result.names else None
 
 
 def _panel(axes: Any, case: Case, results: Sequence[Result]) -> None:
@@ -68,9 +77,10 @@ def _panel(axes: Any, case: Case, results: Sequence[Result]) -> None:
     lists = [r for r in results if r.size.tensors > 1]
     for name, style in STYLES.items():
         line = {"linewidth": 1.6, "markersize": 5, **style}
-        points = [(r.size.elements, r.ns_per_element(name)) for r in single if name in r.timings]
-        if points:
-            axes.plot(*zip(*points, strict=True), **line)
+        points = [(r.size.elements, height(r, name)) for r in single]
+        drawn = [(x, y) for x, y in points if y is not None]
+        if drawn:
+            axes.plot(*zip(*drawn, strict=True), **line)
     for r in lists:
         _list_of_tensors(axes, r)
     xlabel = "elements (log)" + ("; hollow: 1000 arrays of 64" if lists else "")
@@ -82,7 +92,9 @@ def _panel(axes: Any, case: Case, results: Sequence[Result]) -> None:
 def _list_of_tensors(axes: Any, result: Result) -> None:
     """Draw hollow marks, not joined to the lines of single arrays."""
     for name, style in STYLES.items():
-        if name in result.timings:
+        y = height(result, name)
+        if y is not None:
             mark = {"marker": style.get("marker", "_"), "markeredgecolor": style["color"]}
-            at = (result.size.elements, result.ns_per_element(name))
-            axes.plot(*at, markerfacecolor="white", markersize=8, linestyle="", **mark)
+            axes.plot(
+                result.size.elements, y, markerfacecolor="white", markersize=8, linestyle="", **mark
+            )

@@ -9,8 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ._bench_cases import Case
-from ._bench_contestants import Idiom, Native, Reference, Tuned
+from ._bench_contestants import Idiom, Reference, Tuned
 from ._bench_run import Result
 
 TORCH = "torch_fused"  # named here, for torch may not be installed
@@ -21,13 +20,18 @@ PEERS = (
     (Reference.name, "vs\nreference"),
 )
 
-LIMIT = (
-    "how much of the speed of a loop with the same traffic and no arithmetic instep reaches; "
-    "where it clips by global norm, of that loop and a pass that reads the gradients"
-)
+MEDIANS = "Medians of one process, taken in turn; every result is checked before timing."
 OTHERS = (
     "torch: its fused optimizers; NumPy: with temporaries; out=: NumPy without temporaries, in "
     "blocks that stay in the cache; reference: instep.reference"
+)
+
+
+LIMITS = (
+    "Limits. call: a step on arrays of two elements; traffic: a loop that reads and writes the "
+    "same and computes nothing (with clipping by global norm it reads the gradients twice); "
+    "arithmetic: the step with all in the level 1 cache, without the call, divided by the "
+    "threads at work. The largest binds; the share says how much of its speed is reached."
 )
 
 
@@ -48,26 +52,43 @@ def _count(n: int, thing: str) -> str:
 
 def show(console: Console, results: Sequence[Result], notes: Sequence[str] = ()) -> None:
     """Print a table for each case, and what its columns mean."""
-    for case in dict.fromkeys(r.case for r in results):
-        console.print(_table(case, [r for r in results if r.case == case]))
+    for part in by_case(results):
+        console.print(_table(part))
     for note in (*_legend(results), *notes):
         console.print(note, style="dim", highlight=False)
 
 
-def _table(case: Case, results: Sequence[Result]) -> Table:
-    bytes_each = results[0].bytes_per_step // results[0].size.elements
-    title = f"{case.title}: {bytes_each} bytes per element"
+def by_case(results: Sequence[Result]) -> list[list[Result]]:
+    """Return the results of each case and number of threads."""
+    kinds = dict.fromkeys((r.case, r.threads) for r in results)
+    return [[r for r in results if (r.case, r.threads) == kind] for kind in kinds]
+
+
+def title_of(result: Result) -> str:
+    """Return what the results of a case have in common."""
+    bytes_each = result.bytes_per_step // result.size.elements
+    threads = _count(result.threads, "thread")
+    return f"{result.case.title}: {bytes_each} bytes per element\n{threads}"
+
+
+def table_of(title: str, first: str, heads: Sequence[str]) -> Table:
+    """Return an empty table: numbers to the right, heads at the bottom."""
     table = Table(title=title, title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     table.show_edge = False
-    table.add_column("\nelements", no_wrap=True, justify="right")
-    for column in ("instep\nµs/step", "instep\nns/elem", "instep\nGB/s", "of the\nlimit"):
-        table.add_column(column, no_wrap=True, justify="right", style="bold")
-    for _, column in PEERS:
-        table.add_column(column, no_wrap=True, justify="right")
+    table.add_column(first, no_wrap=True, vertical="bottom")
+    for head in heads:
+        table.add_column(head, no_wrap=True, justify="right", vertical="bottom")
+    return table
+
+
+def _table(results: Sequence[Result]) -> Table:
+    heads = ("µs/step", "ns/elem", "GB/s", "binds", "of it", *(column for _, column in PEERS))
+    table = table_of(title_of(results[0]), "elements", heads)
     for r in results:
         ratios = (shown_ratio(r.ratio(name)) for name, _ in PEERS)
-        figures = (r.timings[Native.name].median * 1e6, r.ns_per_element(), r.gb_per_s())
-        table.add_row(r.size.label, *map(shown, figures), f"{100 * r.part_of_limit:.0f} %", *ratios)
+        figures = (r.seconds() * 1e6, r.ns_per_element(), r.gb_per_s())
+        limit = (r.bounds.binds, shown_share(r.reached))
+        table.add_row(r.size.label, *map(shown, figures), *limit, *ratios)
     return table
 
 
@@ -82,12 +103,17 @@ def shown_ratio(ratio: float | None) -> str:
     return "-" if ratio is None else f"{shown(ratio)}x"
 
 
+def shown_share(share: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * share:.0f} %"
+
+
 def _legend(results: Sequence[Result]) -> list[str]:
     lines = [
-        "Medians of one process, taken in turn; every result is checked before timing.",
-        f"limit: {LIMIT}.",
+        MEDIANS,
+        LIMITS,
         f"vs: how many times longer others take than instep. {OTHERS}.",
     ]
-    if not any(TORCH in r.timings for r in results):
+    if not any(TORCH in r.names for r in results):
         lines.append("torch is not installed: pip install torch")
     return lines

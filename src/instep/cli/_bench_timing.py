@@ -14,6 +14,9 @@ from typing import Protocol
 class Stepper(Protocol):
     """What can be timed."""
 
+    def refresh(self) -> None:
+        """Prepare for the steps of a sample: not timed."""
+
     def step(self) -> None:
         """Take one step."""
 
@@ -52,11 +55,11 @@ def measure(contestants: Sequence[Stepper], repeats: int) -> list[Timing]:
     Each round starts with another contestant, so that nobody always follows the same one.
     """
     with _no_garbage_collection():
-        calibrated = [_calibrated(c.step) for c in contestants]
+        calibrated = [_calibrated(c) for c in contestants]
         timings = [Timing(loops) for loops, _ in calibrated]
         costs = [cost for _, cost in calibrated]
         for i in turns(costs, repeats):
-            _settle(contestants[i].step, costs[i])
+            _settle(contestants[i], costs[i])
             timings[i].samples.append(_sample(contestants[i].step, timings[i].loops))
     return timings
 
@@ -90,16 +93,19 @@ def _sample(step: Callable[[], None], loops: int) -> float:
     return (time.perf_counter() - start) / loops
 
 
-def _calibrated(step: Callable[[], None]) -> tuple[int, float]:
+def _calibrated(contestant: Stepper) -> tuple[int, float]:
     """Return how many steps make a sample long enough, and how long that is."""
-    loops = 1
-    while (taken := _sample(step, loops) * loops) < SAMPLE:
-        loops *= 2
+    loops, taken = 1, 0.0
+    while taken < SAMPLE:
+        loops *= 2 if taken else 1
+        contestant.refresh()
+        taken = _sample(contestant.step, loops) * loops
     return loops, taken
 
 
-def _settle(step: Callable[[], None], cost: float) -> None:
+def _settle(contestant: Stepper, cost: float) -> None:
     """Let the threads of others go to sleep, then warm the caches and wake one's own threads."""
+    contestant.refresh()
     time.sleep(SETTLE)
     if cost < LONG:
-        step()
+        contestant.step()
