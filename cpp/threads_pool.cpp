@@ -66,17 +66,6 @@ bool claim(Member& from, uint32_t region, int& chunk) {
   return false;
 }
 
-void take_part(Pool& pool, int self, uint32_t region) {
-  const int threads = pool.threads.load(std::memory_order_relaxed);
-  int chunk;
-  for (int i = 0; i < threads; ++i) {
-    while (claim(pool.members[(self + i) % threads], region, chunk)) {
-      pool.body(pool.context, chunk);
-      pool.unfinished.fetch_sub(1, std::memory_order_release);
-    }
-  }
-}
-
 // Sleeper and waker each write first and then read what the other writes: one of them sees it.
 void wake(Member& member) {
   if (!member.asleep) return;
@@ -84,24 +73,34 @@ void wake(Member& member) {
   member.wake.notify_one();
 }
 
-// The region that follows the one known, slept for if it is long in coming.
-uint32_t next_region(Member& own, uint32_t known) {
-  const auto called = [&] { return own.range.load().region != known; };
-  for (int spin = 0; spin < kSpins && !called(); ++spin) pause();
-  if (!called()) {
-    std::unique_lock<std::mutex> lock(own.mutex);
-    own.asleep = true;
-    own.wake.wait(lock, called);
-    own.asleep = false;
+// Waits awake for a moment, then asleep, which leaves the core to a thread that was preempted.
+template <class Condition>
+void wait_until(Member& own, Condition holds) {
+  for (int spin = 0; spin < kSpins && !holds(); ++spin) pause();
+  if (holds()) return;
+  std::unique_lock<std::mutex> lock(own.mutex);
+  own.asleep = true;
+  own.wake.wait(lock, holds);
+  own.asleep = false;
+}
+
+void take_part(Pool& pool, int self, uint32_t region) {
+  const int threads = pool.threads.load(std::memory_order_relaxed);
+  int chunk;
+  for (int i = 0; i < threads; ++i) {
+    while (claim(pool.members[(self + i) % threads], region, chunk)) {
+      pool.body(pool.context, chunk);
+      if (pool.unfinished.fetch_sub(1) == 1) wake(pool.members[0]);
+    }
   }
-  return own.range.load().region;
 }
 
 void* work(void* member) {
   Pool& pool = *g_pool;
   Member& own = *static_cast<Member*>(member);
   for (uint32_t region = 0;;) {
-    region = next_region(own, region);
+    wait_until(own, [&] { return own.range.load().region != region; });
+    region = own.range.load().region;
     take_part(pool, static_cast<int>(&own - pool.members), region);
   }
 }
@@ -134,9 +133,7 @@ void run_region(Pool& pool, int threads, int chunks, Body body, void* context) {
   }
   for (int i = 1; i < threads; ++i) wake(pool.members[i]);
   take_part(pool, 0, region);
-  for (int spin = 0; pool.unfinished.load(std::memory_order_acquire) > 0; ++spin) {
-    spin < kSpins ? pause() : static_cast<void>(sched_yield());
-  }
+  wait_until(pool.members[0], [&] { return pool.unfinished == 0; });
 }
 
 int limit_from_environment() {
