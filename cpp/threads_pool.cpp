@@ -34,6 +34,7 @@ struct Range {
 };
 
 struct alignas(128) Member {
+  pthread_t thread;
   std::atomic<Range> range{Range{0, 0, 0}};
   std::atomic<bool> asleep{false};
   std::mutex mutex;
@@ -112,10 +113,25 @@ bool start_thread(Member& member) {
   sigdelset(&blocked, SIGSEGV);
   sigdelset(&blocked, SIGBUS);
   pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  pthread_t thread;
-  const bool fine = pthread_create(&thread, nullptr, work, &member) == 0 && !pthread_detach(thread);
+  const bool fine = pthread_create(&member.thread, nullptr, work, &member) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return fine;
+}
+
+// Some schedulers wake a thread on the core of whoever wakes it, however idle the others are.
+void wake_elsewhere(Member& member, const cpu_set_t& usable, const cpu_set_t& elsewhere) {
+  if (!member.asleep) return;
+  pthread_setaffinity_np(member.thread, sizeof elsewhere, &elsewhere);
+  wake(member);
+  pthread_setaffinity_np(member.thread, sizeof usable, &usable);
+}
+
+void call(Pool& pool, int threads) {
+  cpu_set_t usable, elsewhere;
+  pthread_getaffinity_np(pthread_self(), sizeof usable, &usable);
+  elsewhere = usable;
+  CPU_CLR(sched_getcpu(), &elsewhere);
+  for (int i = 1; i < threads; ++i) wake_elsewhere(pool.members[i], usable, elsewhere);
 }
 
 // Threads that cannot be had are not missed: others take their chunks.
@@ -131,7 +147,7 @@ void run_region(Pool& pool, int threads, int chunks, Body body, void* context) {
     pool.members[i].range = {region, static_cast<uint16_t>(first),
                              static_cast<uint16_t>(first + chunks)};
   }
-  for (int i = 1; i < threads; ++i) wake(pool.members[i]);
+  call(pool, threads);
   take_part(pool, 0, region);
   wait_until(pool.members[0], [&] { return pool.unfinished == 0; });
 }
