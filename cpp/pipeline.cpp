@@ -183,7 +183,7 @@ Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads, Accumula
   if (rule().two_passes) advance();
   const Work w = work(zero_grads);
   const auto size = [](const Tensor& t) { return t.size; };
-  for_each_piece(tensors, size, Order::backwards, [&](const Tensor& t, int64_t begin, int64_t end) {
+  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().update(w, t, begin, end);
   });
   return outcome;

@@ -56,7 +56,7 @@ Numbers Reducer::sums(const Work& work, const Tensors& tensors, Source source, R
                       Unit unit, const Numbers& scales) {
   const std::vector<int64_t>& first = unit == Unit::row ? row_first_ : first_;
   const auto size = [unit](const Tensor& t) { return blocks_of(t, unit) * kBlock; };
-  for_each_piece(tensors, size, Order::forwards, [&](const Tensor& t, int64_t begin, int64_t end) {
+  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const double* scale = scales.empty() ? nullptr : scales.data() + unit_first(t, unit);
     const Pass pass = {source, kind, unit_length(t, unit), scale};
     double* partial = partials_.data() + first[t.index] + begin / kBlock;
@@ -151,7 +151,7 @@ bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& kn
 
 void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums) {
   const auto size = [](const Tensor& t) { return t.size; };
-  for_each_piece(tensors, size, Order::forwards, [&](const Tensor& t, int64_t begin, int64_t end) {
+  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().accumulate(work, t, begin, end, &partials_[first_[t.index] + begin / kBlock]);
   });
   const Numbers fresh = combined(tensors, partials_, Unit::tensor, false);
@@ -163,7 +163,7 @@ void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums
 
 std::pair<Numbers, Numbers> Reducer::advance(const Work& work, const Tensors& tensors) {
   const auto size = [](const Tensor& t) { return t.size; };
-  for_each_piece(tensors, size, Order::forwards, [&](const Tensor& t, int64_t begin, int64_t end) {
+  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const int64_t first = first_[t.index] + begin / kBlock;
     kernels().advance(work, t, begin, end, &partials_[first], &measured_[first]);
   });

@@ -18,55 +18,42 @@ enum class Unit { all, tensor, row };
 
 inline int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; }
 
-// Elements that a thread takes at a time: small enough for the last ones to be in cache, and for
-// nobody to wait long for the thread that comes last.
-constexpr int64_t kChunk = 16 * kBlock;
-
-enum class Order { forwards, backwards };
-
 // Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every active
-// tensor, in chunks of equal cost. Pieces begin at multiples of kBlock. Each thread takes the same
-// chunks whatever the order, so that a pass backwards finds in cache what the one before read last.
+// tensor, in chunks of equal cost. Pieces begin at multiples of kBlock.
 template <class Size, class F>
-void for_each_piece(const Tensors& tensors, Size size, Order order, F f) {
-  constexpr int64_t kTensorCost = 64;      // of a tensor however small, in elements
+void for_each_piece(const Tensors& tensors, Size size, F f) {
+  constexpr int64_t kTensorCost = 64;  // of a tensor however small, in elements
+  constexpr int64_t kChunk = 16 * kBlock;
   constexpr int64_t kMaxChunks = 1 << 15;  // of all threads
   const auto cost_of = [&](const Tensor& t) {
     return t.active && t.size > 0 ? size(t) + kTensorCost : 0;
   };
-  int64_t elements = 0, cost = 0;
-  for (const Tensor& t : tensors) {
-    elements += t.active ? t.size : 0;
-    cost += cost_of(t);
-  }
+  int64_t elements = 0;
+  for (const Tensor& t : tensors) elements += t.active ? t.size : 0;
   const int threads = threads_for(elements);
-  const int64_t wanted = std::min(cost / kChunk, kMaxChunks) / threads;
-  if (wanted < 2 && threads == 1) {
+  if (threads == 1) {
     for (const Tensor& t : tensors) {
-      if (cost_of(t) > 0) f(t, 0, size(t));
+      if (t.active && t.size > 0) f(t, 0, size(t));
     }
     return;
   }
-  std::vector<int64_t> ends;  // of each tensor, in cost
-  ends.reserve(tensors.size());
-  for (const Tensor& t : tensors) ends.push_back((ends.empty() ? 0 : ends.back()) + cost_of(t));
-  const int chunks = static_cast<int>(std::max<int64_t>(wanted, 1));  // of each thread
+  std::vector<int64_t> starts(tensors.size() + 1);  // of each tensor, in cost
+  for (size_t i = 0; i < tensors.size(); ++i) starts[i + 1] = starts[i] + cost_of(tensors[i]);
+  const int64_t cost = starts.back();
+  const int64_t chunks = std::max<int64_t>(std::min(cost / kChunk, kMaxChunks) / threads, 1);
+  const int64_t share = cost / (threads * chunks);
   const auto border = [](int64_t offset, int64_t n) {
     return offset <= 0 ? 0 : std::min(n, block_count(offset) * kBlock);
   };
-  parallel_for(threads, chunks, [&](int given) {
-    const int place = given % chunks;
-    const int chunk = order == Order::forwards ? given : given - place + chunks - 1 - place;
-    const int64_t share = cost / (threads * chunks), low = share * chunk;
+  parallel_for(threads, static_cast<int>(chunks), [&](int chunk) {
+    const int64_t low = share * chunk;
     const int64_t high = chunk + 1 == threads * chunks ? cost : low + share;
-    const auto first = std::upper_bound(ends.begin(), ends.end(), low);
-    for (size_t i = first - ends.begin(); i < tensors.size(); ++i) {
-      const Tensor& t = tensors[i];
-      const int64_t start = ends[i] - cost_of(t);
-      if (start >= high) break;
-      if (cost_of(t) == 0) continue;
-      const int64_t n = size(t), begin = border(low - start, n), end = border(high - start, n);
-      if (begin < end) f(t, begin, end);
+    size_t i = std::upper_bound(starts.begin(), starts.end(), low) - starts.begin() - 1;
+    for (; i < tensors.size() && starts[i] < high; ++i) {
+      if (cost_of(tensors[i]) == 0) continue;
+      const int64_t n = size(tensors[i]);
+      const int64_t begin = border(low - starts[i], n), end = border(high - starts[i], n);
+      if (begin < end) f(tensors[i], begin, end);
     }
   });
 }

@@ -119,19 +119,15 @@ bool start_thread(Member& member) {
 }
 
 // Some schedulers wake a thread on the core of whoever wakes it, however idle the others are.
-void wake_elsewhere(Member& member, const cpu_set_t& usable, const cpu_set_t& elsewhere) {
+void wake_elsewhere(Member& member) {
+  cpu_set_t usable;
   if (!member.asleep) return;
+  if (sched_getaffinity(0, sizeof usable, &usable) != 0) return wake(member);
+  cpu_set_t elsewhere = usable;
+  CPU_CLR(sched_getcpu(), &elsewhere);
   pthread_setaffinity_np(member.thread, sizeof elsewhere, &elsewhere);
   wake(member);
   pthread_setaffinity_np(member.thread, sizeof usable, &usable);
-}
-
-void call(Pool& pool, int threads) {
-  cpu_set_t usable, elsewhere;
-  pthread_getaffinity_np(pthread_self(), sizeof usable, &usable);
-  elsewhere = usable;
-  CPU_CLR(sched_getcpu(), &elsewhere);
-  for (int i = 1; i < threads; ++i) wake_elsewhere(pool.members[i], usable, elsewhere);
 }
 
 // Threads that cannot be had are not missed: others take their chunks.
@@ -147,17 +143,19 @@ void run_region(Pool& pool, int threads, int chunks, Body body, void* context) {
     pool.members[i].range = {region, static_cast<uint16_t>(first),
                              static_cast<uint16_t>(first + chunks)};
   }
-  call(pool, threads);
+  for (int i = 1; i < threads; ++i) wake_elsewhere(pool.members[i]);
   take_part(pool, 0, region);
   wait_until(pool.members[0], [&] { return pool.unfinished == 0; });
 }
 
+// OMP_NUM_THREADS may be a list, for nested regions; the first number counts.
 int limit_from_environment() {
   const char* text = std::getenv("OMP_NUM_THREADS");
-  const int wanted = text ? std::atoi(text) : 0;
+  const long wanted = text ? std::strtol(text, nullptr, 10) : 0;
   cpu_set_t usable;
-  if (wanted > 0) return wanted;
-  return sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : 1;
+  if (wanted > 0) return static_cast<int>(std::min<long>(wanted, kMaxThreads));
+  const bool known = sched_getaffinity(0, sizeof usable, &usable) == 0;
+  return known ? std::min(CPU_COUNT(&usable), kMaxThreads) : 1;
 }
 
 // The child of a fork has no threads but the one that forked, which is in no region.
@@ -166,7 +164,7 @@ void after_fork_in_child() { g_pool = new Pool; }
 }  // namespace
 
 bool make_fork_safe() {
-  g_limit = std::min(limit_from_environment(), kMaxThreads);
+  g_limit = limit_from_environment();
   g_pool = new Pool;
   return pthread_atfork(nullptr, nullptr, after_fork_in_child) == 0;
 }
