@@ -41,7 +41,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("available_isas", &available_isas);
   m.def("set_num_threads", &set_num_threads);
   m.def("get_num_threads", &get_num_threads);
-  m.def("openmp_library", &openmp_library);
+  m.def("threads_library", &threads_library);
   m.def("rules", &rules);
   py::class_<Plan>(m, "Plan")
       .def(py::init<const std::string&, const py::list&, const py::list&, py::object,

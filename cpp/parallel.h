@@ -1,31 +1,40 @@
-// The seam to the thread pool: the only way to run on several threads.
+// The seam to the threads: the only way to run on several. What is behind it is chosen when
+// building (INSTEP_THREADS): threads_pool.cpp, threads_openmp.cpp or threads_none.cpp.
 #pragma once
 #include <cstdint>
 #include <string>
 
 namespace instep {
 
-// Below this many elements for each thread a parallel region costs more than it saves.
+// Below this many elements for each thread a parallel region costs more than it saves: two threads
+// break even at 24000 elements with Adam and at 50000 with SGD, and lose 20 µs when they slept.
 constexpr int64_t kSerialElements = 32768;
-
-// To be called once, at import: lets parent and child step on after fork().
-bool make_fork_safe();
 
 void set_num_threads(int n);
 int get_num_threads();
-std::string openmp_library();
 
-// How many threads a pass over so many elements should use; 1 inside a parallel region.
+// How many threads a pass over so many elements should use.
 int threads_for(int64_t elements);
 
-using Body = void (*)(void* context, int part);
-void run_parallel(int parts, Body body, void* context);
+using Body = void (*)(void* context, int chunk);
 
-// Calls f(part) for each part in [0, parts), side by side.
+// What each implementation has. To be called once, at import: lets parent and child step on after
+// fork().
+bool make_fork_safe();
+
+// How many threads there may be, whatever set_num_threads says.
+int thread_limit();
+
+// Calls body(context, chunk) for each chunk in [0, threads * chunks), side by side; no more than
+// 65535. Each thread begins with `chunks` neighbours, the same in every region.
+void run_parallel(int threads, int chunks, Body body, void* context);
+
+std::string threads_library();
+
 template <class F>
-void parallel_for(int parts, F&& f) {
-  if (parts <= 1) return f(0);
-  run_parallel(parts, [](void* context, int part) { (*static_cast<F*>(context))(part); }, &f);
+void parallel_for(int threads, int chunks, F&& f) {
+  run_parallel(
+      threads, chunks, [](void* context, int chunk) { (*static_cast<F*>(context))(chunk); }, &f);
 }
 
 }  // namespace instep

@@ -19,35 +19,41 @@ enum class Unit { all, tensor, row };
 inline int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; }
 
 // Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every active
-// tensor, in as many parts of equal cost as there are threads. Pieces begin at multiples of kBlock.
+// tensor, in chunks of equal cost. Pieces begin at multiples of kBlock.
 template <class Size, class F>
 void for_each_piece(const Tensors& tensors, Size size, F f) {
   constexpr int64_t kTensorCost = 64;  // of a tensor however small, in elements
-  int64_t elements = 0, cost = 0;
-  for (const Tensor& t : tensors) {
-    if (!t.active || t.size == 0) continue;
-    elements += t.size;
-    cost += size(t) + kTensorCost;
-  }
-  const int parts = threads_for(elements);
-  if (parts == 1) {
+  constexpr int64_t kChunk = 16 * kBlock;
+  constexpr int64_t kMaxChunks = 1 << 15;  // of all threads
+  const auto cost_of = [&](const Tensor& t) {
+    return t.active && t.size > 0 ? size(t) + kTensorCost : 0;
+  };
+  int64_t elements = 0;
+  for (const Tensor& t : tensors) elements += t.active ? t.size : 0;
+  const int threads = threads_for(elements);
+  if (threads == 1) {
     for (const Tensor& t : tensors) {
       if (t.active && t.size > 0) f(t, 0, size(t));
     }
     return;
   }
+  std::vector<int64_t> starts(tensors.size() + 1);  // of each tensor, in cost
+  for (size_t i = 0; i < tensors.size(); ++i) starts[i + 1] = starts[i] + cost_of(tensors[i]);
+  const int64_t cost = starts.back();
+  const int64_t chunks = std::max<int64_t>(std::min(cost / kChunk, kMaxChunks) / threads, 1);
+  const int64_t share = cost / (threads * chunks);
   const auto border = [](int64_t offset, int64_t n) {
     return offset <= 0 ? 0 : std::min(n, block_count(offset) * kBlock);
   };
-  parallel_for(parts, [&](int part) {
-    const int64_t low = cost / parts * part;
-    const int64_t high = part + 1 == parts ? cost : cost / parts * (part + 1);
-    int64_t start = 0;
-    for (const Tensor& t : tensors) {
-      if (!t.active || t.size == 0) continue;
-      const int64_t n = size(t), begin = border(low - start, n), end = border(high - start, n);
-      if (begin < end) f(t, begin, end);
-      start += n + kTensorCost;
+  parallel_for(threads, static_cast<int>(chunks), [&](int chunk) {
+    const int64_t low = share * chunk;
+    const int64_t high = chunk + 1 == threads * chunks ? cost : low + share;
+    size_t i = std::upper_bound(starts.begin(), starts.end(), low) - starts.begin() - 1;
+    for (; i < tensors.size() && starts[i] < high; ++i) {
+      if (cost_of(tensors[i]) == 0) continue;
+      const int64_t n = size(tensors[i]);
+      const int64_t begin = border(low - starts[i], n), end = border(high - starts[i], n);
+      if (begin < end) f(tensors[i], begin, end);
     }
   });
 }

@@ -36,7 +36,7 @@ def test_table_has_every_item() -> None:
         "threads of a large step": f"{instep.get_num_threads()} (of {os.cpu_count()} cores)",
         "OMP_NUM_THREADS": "2",
         "INSTEP_NUM_THREADS": "7",
-        "OpenMP library": _core.openmp_library(),
+        "thread pool": _core.threads_library(),
         "NumPy": np.__version__,
         "Python": platform.python_version(),
         "platform": platform.platform(),
@@ -61,7 +61,7 @@ def test_json_has_every_item(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["instep"] == instep.__version__
     assert facts["isa_compiled"] == _core.compiled_isas()
     assert facts["isa_available"] == _core.available_isas()
-    assert facts["openmp"] == _core.openmp_library()
+    assert facts["thread_pool"] == _core.threads_library()
     assert facts["numpy"] == np.__version__
     assert facts["environment"]["INSTEP_ISA"] == "v2"
     assert "OMP_NUM_THREADS" not in facts["environment"]

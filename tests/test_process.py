@@ -102,11 +102,6 @@ def test_command_says_a_bad_environment_in_one_line(name: str, tmp_path: Path) -
         assert instep.__version__ in done.stdout
 
 
-def test_threads_are_limited_by_openmp() -> None:
-    code = "import instep; instep.set_num_threads(64); print(instep.get_num_threads())"
-    assert output(code, OMP_NUM_THREADS="2") == "2"
-
-
 def test_subnormals_survive_the_import() -> None:
     code = "import numpy as np, instep; print(np.float32(1e-40) * np.float32(0.5) != 0)"
     assert output(code) == "True"

@@ -39,7 +39,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. OpenMP's own limit (``OMP_NUM_THREADS``) holds besides.
+        At least 1. No more are used than ``OMP_NUM_THREADS`` says or, where it is not set, than
+        this process may use CPUs.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         "isa_compiled": _core.compiled_isas(),
         "threads": instep.get_num_threads(),
         "cpus": os.cpu_count(),
-        "openmp": _core.openmp_library(),
+        "thread_pool": _core.threads_library(),
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "numpy": np.__version__,
         "torch": _torch_version(),

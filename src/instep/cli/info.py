@@ -16,7 +16,7 @@ from ._bench_machine import describe
 def info(
     *, json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False
 ) -> None:
-    """Show version, instruction sets, threads, OpenMP library, NumPy, Python and platform."""
+    """Show version, instruction sets, threads, their pool, NumPy, Python and platform."""
     facts = describe()
     if json:
         typer.echo(json_text.dumps(facts, indent=1))
@@ -38,6 +38,6 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("threads of a large step", f"{facts['threads']} (of {facts['cpus']} cores)"),
     ]
     rows += [(f"  {name}", value) for name, value in facts["environment"].items()]
-    rows += [("OpenMP library", facts["openmp"]), ("NumPy", facts["numpy"])]
+    rows += [("thread pool", facts["thread_pool"]), ("NumPy", facts["numpy"])]
     rows += [("torch", facts["torch"] or "not installed"), ("Python", facts["python"])]
     return [*rows, ("platform", facts["platform"]), ("processor", facts["cpu"])]

@@ -1,0 +1,195 @@
+"""How threads behave: scaling in cache, beside other pools, after idling.
+
+Run `python benchmarks/threads.py [--json]`. The results are checked before anything is timed.
+Every figure has a control on one thread, which pays for lost caches and sleeping cores as well but
+for no pool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import instep
+
+Action = Callable[[], Any]
+ROUNDS = 15
+
+
+def adam(size: int, backend: str = "native") -> Action:
+    rng = np.random.default_rng(size)
+    opt = instep.Adam([rng.standard_normal(size, np.float32)], backend=backend)
+    grads = [rng.standard_normal(size, np.float32)]
+
+    def step() -> np.ndarray:
+        opt.step(grads)
+        return opt.params[0]
+
+    return step
+
+
+def check(size: int, threads: int) -> None:
+    for n in (1, threads):
+        instep.set_num_threads(n)
+        native, reference = adam(size), adam(size, "reference")
+        for _ in range(3):
+            a, b = native(), reference()
+        if a.tobytes() != b.tobytes():
+            raise SystemExit(f"wrong result: {size} elements, {n} threads")
+
+
+def on(threads: int, action: Action) -> Action:
+    def act() -> None:
+        instep.set_num_threads(threads)
+        action()
+
+    return act
+
+
+def seconds(action: Action, times: int) -> float:
+    start = time.perf_counter()
+    for _ in range(times):
+        action()
+    return (time.perf_counter() - start) / times
+
+
+def medians(*actions: Action, span: float = 0.02) -> list[float]:
+    """Median seconds of each, taking turns."""
+    times = [max(3, round(span / seconds(a, 3))) for a in actions]
+    rounds = []
+    for _ in range(ROUNDS):
+        row = []
+        for action, n in zip(actions, times, strict=True):
+            action()
+            row.append(seconds(action, n))
+        rounds.append(row)
+    return [float(x) for x in np.median(rounds, axis=0)]
+
+
+def scaling(sizes: list[int], threads: int) -> list[dict[str, Any]]:
+    rows = []
+    for size in sizes:
+        step = adam(size)
+        one, many = medians(on(1, step), on(threads, step))
+        rows.append({"elements": size, "one_us": one * 1e6, "all_us": many * 1e6, "x": one / many})
+    return rows
+
+
+def numpy_product(n: int) -> Action:
+    a, b, c = (np.ones((n, n), np.float32) for _ in range(3))
+    return lambda: np.matmul(a, b, out=c)
+
+
+def torch_product(n: int) -> Action:
+    import torch  # noqa: PLC0415
+
+    a, b, c = (torch.ones(n, n) for _ in range(3))
+    return lambda: torch.mm(a, b, out=c)
+
+
+def numba_loop(n: int) -> Action:
+    import numba  # noqa: PLC0415
+
+    @numba.njit(parallel=True)
+    def scale(x: np.ndarray) -> None:
+        for i in numba.prange(x.size):
+            x[i] = np.sqrt(x[i] + 1.0)
+
+    x = np.ones(n * n, np.float32)
+    return lambda: scale(x)
+
+
+NEIGHBOURS = {"numpy": numpy_product, "torch": torch_product, "numba": numba_loop}
+
+
+def alternately(first: Action, second: Action) -> Action:
+    def act() -> None:
+        first()
+        second()
+
+    return act
+
+
+def beside(name: str, sides: list[int], sizes: list[int], threads: int) -> list[dict[str, Any]]:
+    """What alternating costs, as a multiple of what either alone predicts."""
+    rows = []
+    for side in sides:
+        try:
+            product = NEIGHBOURS[name](side)
+        except ImportError:
+            return []
+        for size in sizes:
+            row: dict[str, Any] = {"beside": name, "side": side, "elements": size}
+            for key, n in (("all_x", threads), ("one_x", 1)):
+                step = adam(size)
+                instep.set_num_threads(n)
+                alone = medians(product, step)
+                both = medians(alternately(product, step), span=0.04)
+                row[key] = both[0] / sum(alone)
+            rows.append(row)
+    return rows
+
+
+def after_idling(sizes: list[int], pauses: list[float], threads: int) -> list[dict[str, Any]]:
+    rows = []
+    for size in sizes:
+        for n in (threads, 1):
+            instep.set_num_threads(n)
+            step = adam(size)
+            (steady,) = medians(step)
+            for pause in pauses:
+                times = []
+                for _ in range(min(200, round(3 / pause))):
+                    time.sleep(pause)
+                    times.append(seconds(step, 1))
+                p50, p90, top = np.percentile(times, [50, 90, 100]) * 1e6
+                row = {"elements": size, "threads": n, "pause_ms": pause * 1e3}
+                row |= {"steady_us": steady * 1e6, "p50_us": p50, "p90_us": p90, "max_us": top}
+                rows.append(row)
+    return rows
+
+
+def table(title: str, rows: list[dict[str, Any]]) -> None:
+    print(f"\n{title}")
+    if not rows:
+        return
+    print("".join(f"{name:>12}" for name in rows[0]))
+    for row in rows:
+        cells = (f"{x:.2f}" if isinstance(x, float) else str(x) for x in row.values())
+        print("".join(f"{cell:>12}" for cell in cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--only", choices=["scaling", "beside", "idling"])
+    parser.add_argument("--neighbour", choices=list(NEIGHBOURS), action="append")
+    args = parser.parse_args()
+    threads = instep.get_num_threads()
+    check(100_000, threads)
+    found: dict[str, Any] = {"threads": threads}
+    if args.only in (None, "scaling"):
+        found["scaling"] = scaling([50_000, 100_000, 200_000, 500_000], threads)
+    if args.only in (None, "beside"):
+        found["beside"] = [
+            row
+            for name in args.neighbour or NEIGHBOURS
+            for row in beside(name, [512, 1024], [100_000, 1_000_000], threads)
+        ]
+    if args.only in (None, "idling"):
+        found["idling"] = after_idling([100_000, 1_000_000], [0.001, 0.005, 0.02, 0.1], threads)
+    if args.json:
+        print(json.dumps(found, indent=1))
+        return
+    for title, rows in found.items():
+        if isinstance(rows, list):
+            table(title, rows)
+
+
+if __name__ == "__main__":
+    main()

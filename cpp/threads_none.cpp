@@ -1,0 +1,14 @@
+// INSTEP_THREADS=none: everything on the thread that calls.
+#include "parallel.h"
+
+namespace instep {
+
+bool make_fork_safe() { return true; }
+int thread_limit() { return 1; }
+std::string threads_library() { return "none"; }
+
+void run_parallel(int threads, int chunks, Body body, void* context) {
+  for (int chunk = 0; chunk < threads * chunks; ++chunk) body(context, chunk);
+}
+
+}  // namespace instep
