@@ -19,8 +19,7 @@ inline char* data_of(const py::array& a) { return static_cast<char*>(const_cast<
 std::vector<py::ssize_t> shape_of(const py::array& a);
 bool same_shape(const py::array& a, const std::vector<py::ssize_t>& shape);
 
-// The axes in C order; and by falling stride if that walks the memory without a gap, else in C
-// order too.
+// The axes in C order; and in the order in which they lie in memory, the fastest one last.
 std::vector<int> logical_axes(const py::array& a);
 std::vector<int> memory_axes(const py::array& a);
 
