@@ -22,9 +22,9 @@ Layout = Callable[[np.ndarray], np.ndarray]
 
 
 def memory(shape: tuple[int, ...], dtype: str, offset: int) -> np.ndarray:
-    """Return zeros in C order, so many bytes behind a 64-byte border."""
+    """Return memory in C order, so many bytes behind a 64-byte border."""
     count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(count + 128, np.uint8)
+    raw = np.empty(count + 128, np.uint8)
     return np.ndarray(shape, dtype, raw.data, -raw.ctypes.data % 64 + offset)
 
 

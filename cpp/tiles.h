@@ -44,16 +44,60 @@ struct Cut {
   }
 };
 
-// Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart.
+// Copies columns [begin, end) of rows [top, bottom), element by element.
+template <class T>
+void copy_turned(const char* in, int64_t across, int64_t begin, int64_t end, int64_t down,
+                 int64_t top, int64_t bottom, T* out, int64_t pitch) {
+  for (int64_t r = top; r < bottom; ++r) {
+    for (int64_t c = begin; c < end; ++c) {
+      out[r * pitch + c] = *reinterpret_cast<const T*>(in + c * across + r * down);
+    }
+  }
+}
+
+// Four columns of four rows, which are neighbours in memory.
+template <class T>
+void turn_four(const char* in, int64_t across, T* out, int64_t pitch) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+  Four a, b, c, d;
+  __builtin_memcpy(&a, in, sizeof a);
+  __builtin_memcpy(&b, in + across, sizeof b);
+  __builtin_memcpy(&c, in + 2 * across, sizeof c);
+  __builtin_memcpy(&d, in + 3 * across, sizeof d);
+  const Four ac01 = __builtin_shufflevector(a, c, 0, 4, 1, 5);
+  const Four ac23 = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+  const Four bd01 = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+  const Four bd23 = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+  a = __builtin_shufflevector(ac01, bd01, 0, 4, 1, 5);
+  b = __builtin_shufflevector(ac01, bd01, 2, 6, 3, 7);
+  c = __builtin_shufflevector(ac23, bd23, 0, 4, 1, 5);
+  d = __builtin_shufflevector(ac23, bd23, 2, 6, 3, 7);
+  __builtin_memcpy(out, &a, sizeof a);
+  __builtin_memcpy(out + pitch, &b, sizeof b);
+  __builtin_memcpy(out + 2 * pitch, &c, sizeof c);
+  __builtin_memcpy(out + 3 * pitch, &d, sizeof d);
+}
+
+// Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart. The
+// lines of later columns are asked for in time: the hardware does not foresee strides of pages.
 template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
                int64_t pitch) {
-  for (int64_t c = 0; c < columns; ++c) {
-    const char* column = in + c * across;
-    for (int64_t r = 0; r < rows; ++r) {
-      out[r * pitch + c] = *reinterpret_cast<const T*>(column + r * down);
+  constexpr int64_t kLine = 64 / sizeof(T), ahead = 32;
+  const bool dense = down == sizeof(T);
+  const int64_t even_rows = dense ? rows / 4 * 4 : 0, even_columns = dense ? columns / 4 * 4 : 0;
+  for (int64_t top = 0; top < even_rows; top += kLine) {
+    const int64_t bottom = smaller(top + kLine, even_rows);
+    for (int64_t c = 0; c < even_columns; c += 4) {
+      const char* from = in + c * across + top * sizeof(T);
+      for (int64_t j = ahead; j < ahead + 4; ++j) __builtin_prefetch(from + j * across);
+      for (int64_t r = top; r < bottom; r += 4) {
+        turn_four(from + (r - top) * sizeof(T), across, out + r * pitch + c, pitch);
+      }
     }
   }
+  copy_turned(in, across, even_columns, columns, down, 0, even_rows, out, pitch);
+  copy_turned(in, across, 0, columns, down, even_rows, rows, out, pitch);
 }
 
 // The tiles of one walk over streams that have the same grid.
@@ -112,7 +156,7 @@ class Tiles {
       below_ = (kBlock - 1 + columns - 1) / columns;
       beyond_ = 0;
       width_ = pitch_ = columns;
-      height_ = share_ / columns - below_;
+      height_ = smaller(share_ / columns - below_, larger(8192 / columns, 2 * kLine));
       if (height_ > kLine) height_ = height_ / kLine * kLine;
     } else {
       below_ = 0;
@@ -125,10 +169,12 @@ class Tiles {
 
   template <class F>
   void each_of_tile(const Cut& cut, int64_t begin, int64_t end, F f) {
+    const int64_t together = pitch_ == grid_.columns ? rows_ : 1;  // rows that make one range
     bool filled = false;
-    for (int64_t row = row_; row < row_ + rows_; ++row) {
+    for (int64_t row = row_; row < row_ + rows_; row += together) {
       const int64_t start = row * grid_.columns;
-      const int64_t stop = start + smaller(column_ + width_, grid_.columns);
+      const int64_t stop =
+          start + (together - 1) * grid_.columns + smaller(column_ + width_, grid_.columns);
       const int64_t last = smaller(end, cut.from(stop));
       for (int64_t b = larger(begin, cut.from(start + column_)); b < last; ++b) {
         if (!filled) fill();
