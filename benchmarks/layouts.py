@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def measure(args: argparse.Namespace, shape: str, dtype: str, recipe: str) -> li
     rng = np.random.default_rng(0)
     sizes = tuple(int(n) for n in shape.split("x"))
     values = [rng.standard_normal(sizes, dtype) for _ in range(2)]
-    first = list(PAIRS.values())[0]
+    first = next(iter(PAIRS.values()))
     base = prepared(recipe, *(lay(v) for lay, v in zip(first, values, strict=True)), "native")[0]
     rows = []
     for pair in args.pairs:
@@ -180,8 +181,7 @@ def main() -> None:
         for row in measure(args, shape, dtype, recipe)
     ]
     if args.json:
-        with open(args.json, "w") as file:
-            json.dump(rows, file, indent=1)
+        Path(args.json).write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ class Tiles {
 
   template <class F>
   void each_of_tile(const Cut& cut, int64_t begin, int64_t end, F f) {
-    const int64_t together = pitch_ == grid_.columns ? rows_ : 1;  // rows that make one range
+    const int64_t together = beyond_ == 0 ? rows_ : 1;  // rows that make one range
     bool filled = false;
     for (int64_t row = row_; row < row_ + rows_; row += together) {
       const int64_t start = row * grid_.columns;
