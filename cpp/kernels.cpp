@@ -129,7 +129,7 @@ class Blocks {
       load_all(first, n);
       run(p_, g_, slot_, n, scalars_, {});
       then(k, n);
-      store(tensor_.param, first, n, p_);
+      put(tensor_.param, first, n, p_);
       store_slots(first, n);
       if (work_.zero_grads) fill_zero<T>(tensor_.grad, first, n);
     });
@@ -154,6 +154,11 @@ class Blocks {
     return tile ? tile : load(s, first, n, scratch);
   }
 
+  // A tile is written back as a whole.
+  void put(const Stream& s, int64_t first, int64_t n, const T* block) const {
+    if (!tiles_ || !tiles_->keep(s, first, n)) store(s, first, n, block);
+  }
+
   void load_all(int64_t first, int64_t n) {
     p_ = fetch(tensor_.param, first, n, param_);
     g_ = transformed(work_, tensor_, fetch(tensor_.grad, first, n, grad_), first, n, grad_);
@@ -164,7 +169,7 @@ class Blocks {
 
   void store_slots(int64_t first, int64_t n) {
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (used(k)) store(tensor_.slot[k], first, n, slot_[k]);
+      if (used(k)) put(tensor_.slot[k], first, n, slot_[k]);
     }
   }
 
@@ -188,7 +193,7 @@ class Blocks {
   const RuleInfo& info_;
   const Entry& entry_;
   const T* scalars_;
-  const Tiles<T>* tiles_ = nullptr;  // while blocks are taken from tiles
+  Tiles<T>* tiles_ = nullptr;  // while blocks are taken from tiles
   T* p_;
   const T* g_;
   T* slot_[kMaxSlots];

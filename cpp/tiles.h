@@ -100,20 +100,23 @@ void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, in
   copy_turned(in, across, 0, columns, down, even_rows, rows, out, pitch);
 }
 
+struct Span {
+  int64_t begin, end;
+};
+
 // The tiles of one walk over streams that have the same grid.
 template <class T>
 class Tiles {
  public:
   static constexpr int64_t kLine = 64 / sizeof(T);
-  static constexpr int64_t kElements = (int64_t(1) << 18) / sizeof(T) + 1024;
+  static constexpr int64_t kElements = (1 << 19) / sizeof(T) + 1024;
   static constexpr int kMost = kMaxSlots + 2;
 
   Tiles(const Grid& grid, T* scratch) : grid_(grid), scratch_(scratch) {}
 
-  bool add(const Stream& s) {
-    if (count_ == kMost || !(grid_of(s) == grid_)) return false;
-    streams_[count_++] = &s;
-    return true;
+  void add(const Stream& s) {
+    const Grid grid = grid_of(s);
+    if (grid == grid_) parts_[count_++] = {&s, grid.step, false};
   }
 
   // Calls f(block, first, n) for all blocks, tile by tile.
@@ -135,14 +138,14 @@ class Tiles {
 
   // The elements within the tile, or null where they are not all in it.
   T* find(const Stream& s, int64_t first, int64_t n) const {
-    if (first + n > limit_) return nullptr;
-    for (int i = 0; i < count_; ++i) {
-      if (streams_[i] == &s) {
-        const int64_t row = first / grid_.columns, column = first % grid_.columns;
-        return scratch_ + i * share_ + (row - row_) * pitch_ + column - column_;
-      }
-    }
-    return nullptr;
+    const int i = first + n > limit_ ? -1 : part_of(s);
+    return i < 0 ? nullptr : place(i, first / grid_.columns, first % grid_.columns);
+  }
+
+  // Whether such elements will be written back with the whole tile.
+  bool keep(const Stream& s, int64_t first, int64_t n) {
+    const int i = first + n > limit_ ? -1 : part_of(s);
+    return i >= 0 && parts_[i].step == sizeof(T) && (parts_[i].changed = true);
   }
 
  private:
@@ -150,7 +153,7 @@ class Tiles {
   // tile has its end in rows below. Of long rows a tile has a part, and a block that begins in the
   // tile has its end in columns to the right, which may be those of the next row.
   void arrange() {
-    share_ = kElements / count_;
+    share_ = smaller(kElements / count_, kElements / 2 + 512);
     const int64_t columns = grid_.columns;
     if (columns < kBlock || columns * kLine + kBlock + columns <= share_) {
       below_ = (kBlock - 1 + columns - 1) / columns;
@@ -169,18 +172,51 @@ class Tiles {
 
   template <class F>
   void each_of_tile(const Cut& cut, int64_t begin, int64_t end, F f) {
+    const int64_t columns = grid_.columns;
     const int64_t together = beyond_ == 0 ? rows_ : 1;  // rows that make one range
     bool filled = false;
     for (int64_t row = row_; row < row_ + rows_; row += together) {
-      const int64_t start = row * grid_.columns;
-      const int64_t stop =
-          start + (together - 1) * grid_.columns + smaller(column_ + width_, grid_.columns);
+      const int64_t start = row * columns + column_;
+      const int64_t stop = (row + together - 1) * columns + smaller(column_ + width_, columns);
       const int64_t last = smaller(end, cut.from(stop));
-      for (int64_t b = larger(begin, cut.from(start + column_)); b < last; ++b) {
+      Span& span = spans_[row - row_] = {start, start};
+      for (int64_t b = larger(begin, cut.from(start)); b < last; ++b) {
         if (!filled) fill();
         filled = true;
-        f(b, cut.start(b), cut.length(b));
+        const int64_t first = cut.start(b), n = cut.length(b);
+        f(b, first, n);
+        if (first + n > limit_) break;
+        span = {span.begin == span.end ? first : span.begin, first + n};
       }
+    }
+    for (int i = 0; i < count_; ++i) {
+      if (parts_[i].changed) put_back(i);
+      parts_[i].changed = false;
+    }
+  }
+
+  // Writes back the spans of the tile: the columns that all rows have, and then what is left over.
+  void put_back(int i) const {
+    const int64_t columns = grid_.columns;
+    if (beyond_ == 0) {
+      const Span span = spans_[0];
+      const int64_t top = (span.begin + columns - 1) / columns, bottom = span.end / columns;
+      if (top > bottom) return put_range(i, row_, span);
+      if (top < bottom) put_columns(i, top, {0, columns}, bottom - top);
+      put_range(i, top - 1, {span.begin, top * columns});
+      return put_range(i, bottom, {bottom * columns, span.end});
+    }
+    Span common = {0, INT64_MAX};
+    for (int64_t r = 0; r < rows_; ++r) {
+      common.begin = larger(common.begin, spans_[r].begin - (row_ + r) * columns);
+      common.end = smaller(common.end, spans_[r].end - (row_ + r) * columns);
+    }
+    if (common.begin >= common.end) common = {column_, column_};
+    put_columns(i, row_, common, rows_);
+    for (int64_t r = 0; r < rows_; ++r) {
+      const int64_t start = (row_ + r) * columns;
+      put_range(i, row_ + r, {spans_[r].begin, smaller(spans_[r].end, start + common.begin)});
+      put_range(i, row_ + r, {larger(spans_[r].begin, start + common.end), spans_[r].end});
     }
   }
 
@@ -191,26 +227,63 @@ class Tiles {
     const int64_t rows = smaller(rows_ + below_, grid_.rows - at);
     const int64_t with_next = rows - (at + rows == grid_.rows);
     for (int i = 0; i < count_; ++i) {
-      T* out = scratch_ + i * share_;
-      gather(*streams_[i], first + column_, inside, rows, out);
-      const int64_t more = stop - grid_.columns;
-      if (more > 0 && with_next > 0) {
-        gather(*streams_[i], first + grid_.columns, more, with_next, out + inside);
-      }
+      gather(i, {column_, column_ + inside}, rows);
+      if (stop > grid_.columns && with_next > 0) gather(i, {grid_.columns, stop}, with_next);
     }
   }
 
-  void gather(const Stream& s, int64_t first, int64_t columns, int64_t rows, T* out) const {
-    const int64_t step = grid_of(s).step;
-    walk(s, first, columns, [&](const char* in, int64_t stride, int64_t count) {
-      transpose(in, stride, count, rows, step, out, pitch_);
+  // Rows from the tile's first.
+  void gather(int i, Span columns, int64_t rows) const {
+    T* out = place(i, row_, columns.begin);
+    walk_columns(i, row_, columns, [&](const char* in, int64_t stride, int64_t count) {
+      transpose(in, stride, count, rows, parts_[i].step, out, pitch_);
       out += count;
     });
   }
 
+  void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
+    const T* in = place(i, row, columns.begin);
+    walk_columns(i, row, columns, [&](char* out, int64_t stride, int64_t count) {
+      transpose(reinterpret_cast<const char*>(in), pitch_ * int64_t(sizeof(T)), rows, count,
+                sizeof(T), reinterpret_cast<T*>(out), stride / int64_t(sizeof(T)));
+      in += count;
+    });
+  }
+
+  // Elements that follow one another, from the given row on.
+  void put_range(int i, int64_t row, Span span) const {
+    if (span.begin >= span.end) return;
+    const T* in = place(i, row, span.begin - row * grid_.columns);
+    store(*parts_[i].stream, span.begin, span.end - span.begin, in);
+  }
+
+  template <class Run>
+  void walk_columns(int i, int64_t row, Span columns, Run run) const {
+    walk(*parts_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin, run);
+  }
+
+  int part_of(const Stream& s) const {
+    for (int i = 0; i < count_; ++i) {
+      if (parts_[i].stream == &s) return i;
+    }
+    return -1;
+  }
+
+  T* place(int i, int64_t row, int64_t column) const {
+    return scratch_ + i * share_ + (row - row_) * pitch_ + column - column_;
+  }
+
+  // A stream in the tiles, and whether the rule has changed its part of this tile.
+  struct Part {
+    const Stream* stream;
+    int64_t step;
+    bool changed;
+  };
+
   const Grid grid_;
   T* const scratch_;
-  const Stream* streams_[kMost];
+  Part parts_[kMost];
+  Span spans_[kLine];  // what was worked on: of each row of a tile of long rows, or of all together
   int count_ = 0;
   int64_t share_, pitch_, width_, height_, below_, beyond_;  // of every tile
   int64_t row_, rows_, column_, limit_;  // of this tile; no block reaches beyond `limit_`
