@@ -35,6 +35,12 @@ std::vector<int> memory_axes(const py::array& a) {
   return axes;
 }
 
+int64_t elements_within(const py::array& a, const std::vector<int>& axes, int axis) {
+  const auto inner = std::find(axes.begin(), axes.end(), axis) + 1;
+  return std::accumulate(inner, axes.end(), int64_t(1),
+                         [&a](int64_t n, int d) { return n * a.shape(d); });
+}
+
 Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* storage) {
   int64_t* shape = storage;
   int64_t* strides = storage + array.ndim();

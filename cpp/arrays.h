@@ -23,6 +23,9 @@ bool same_shape(const py::array& a, const std::vector<py::ssize_t>& shape);
 std::vector<int> logical_axes(const py::array& a);
 std::vector<int> memory_axes(const py::array& a);
 
+// How many elements a walk along `axes` passes before it comes to the next place of an axis.
+int64_t elements_within(const py::array& a, const std::vector<int>& axes, int axis);
+
 // The array walked along `axes`, axes that follow one another in memory being made one. `storage`
 // has room for 2 * ndim numbers, to which the stream points.
 Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* storage);

@@ -161,7 +161,8 @@ class Blocks {
 
   void load_all(int64_t first, int64_t n) {
     p_ = fetch(tensor_.param, first, n, param_);
-    g_ = transformed(work_, tensor_, fetch(tensor_.grad, first, n, grad_), first, n, grad_);
+    g_ = transformed(work_, tensor_, tensor_.row_run, fetch(tensor_.grad, first, n, grad_), first,
+                     n, grad_);
     for (int k = 0; k < kMaxSlots; ++k) {
       slot_[k] = used(k) ? fetch(tensor_.slot[k], first, n, slots_[k]) : nullptr;
     }
@@ -181,7 +182,7 @@ class Blocks {
     if (source == Source::param) return fetch(tensor_.param, first, n, param_);
     if (source == Source::gradient) {
       const T* g = fetch(tensor_.grad_logical, first, n, grad_);
-      return transformed(work_, tensor_, g, first, n, grad_);
+      return transformed(work_, tensor_, tensor_.size / tensor_.rows, g, first, n, grad_);
     }
     load_all(first, n);
     return measure(n, false);

@@ -221,7 +221,7 @@ class Tiles {
   }
 
   void fill() {
-    const int64_t at = row_ % grid_.rows, first = row_ * grid_.columns;
+    const int64_t at = row_ % grid_.rows;
     const int64_t stop = smaller(column_ + width_, grid_.columns) + beyond_;
     const int64_t inside = smaller(stop, grid_.columns) - column_;
     const int64_t rows = smaller(rows_ + below_, grid_.rows - at);
