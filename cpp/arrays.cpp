@@ -1,6 +1,7 @@
 #include "arrays.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 namespace instep {
@@ -25,14 +26,14 @@ std::vector<int> logical_axes(const py::array& a) {
 std::vector<int> memory_axes(const py::array& a) {
   std::vector<int> axes = logical_axes(a);
   std::stable_sort(axes.begin(), axes.end(),
-                   [&a](int x, int y) { return a.strides(x) > a.strides(y); });
-  py::ssize_t dense = a.itemsize();
-  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
-    if (a.shape(*axis) == 1) continue;
-    if (a.strides(*axis) != dense) return logical_axes(a);
-    dense *= a.shape(*axis);
-  }
+                   [&a](int x, int y) { return std::abs(a.strides(x)) > std::abs(a.strides(y)); });
   return axes;
+}
+
+int64_t elements_within(const py::array& a, const std::vector<int>& axes, int axis) {
+  const auto inner = std::find(axes.begin(), axes.end(), axis) + 1;
+  return std::accumulate(inner, axes.end(), int64_t(1),
+                         [&a](int64_t n, int d) { return n * a.shape(d); });
 }
 
 Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* storage) {

@@ -28,10 +28,12 @@ inline bool same_shape(const Fields& a, const Fields& b) {
   return same;
 }
 
-// The axes in C order; and by falling stride if that walks the memory without a gap, else in C
-// order too.
+// The axes in C order; and in the order in which they lie in memory, the fastest one last.
 std::vector<int> logical_axes(const py::array& a);
 std::vector<int> memory_axes(const py::array& a);
+
+// How many elements a walk along `axes` passes before it comes to the next place of an axis.
+int64_t elements_within(const py::array& a, const std::vector<int>& axes, int axis);
 
 // The array walked along `axes`, axes that follow one another in memory being made one. `storage`
 // has room for 2 * ndim numbers, to which the stream points.

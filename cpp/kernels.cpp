@@ -3,9 +3,9 @@
 // newer CPU can be linked where an older one would run it.
 #include "kernels.h"
 
-#include "memory.h"
 #include "reduce.h"
 #include "rule_tables.h"
+#include "tiles.h"
 #include "transforms.h"
 
 namespace {
@@ -39,55 +39,97 @@ class Blocks {
       return run(at(tensor_.param, begin), at(tensor_.grad, begin), slot, end - begin, scalars_,
                  chain);
     }
-    update_blocks(begin, end, [](int64_t) {});
+    update_blocks(begin, end, [](int64_t, int64_t) {});
   }
 
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
-    each(begin, end, [&](int64_t first, int64_t n) {
+    each(Source::measured, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       const T* measured = measure(n, true);
       store_slots(first, n);
-      *of_param++ = reduce_block(Reduction::sum_squares, 1, p_, n);
-      *of_measured++ = reduce_block(Reduction::sum_squares, 1, measured, n);
+      of_param[k] = reduce_block(Reduction::sum_squares, 1, p_, n);
+      of_measured[k] = reduce_block(Reduction::sum_squares, 1, measured, n);
     });
   }
 
   void accumulate(int64_t begin, int64_t end, double* of_param) {
-    update_blocks(begin, end,
-                  [&](int64_t n) { *of_param++ = reduce_block(Reduction::sum_squares, 1, p_, n); });
+    update_blocks(begin, end, [&](int64_t k, int64_t n) {
+      of_param[k] = reduce_block(Reduction::sum_squares, 1, p_, n);
+    });
   }
 
-  void reduce(int64_t first, int64_t last, const Pass& pass, double* partial) {
-    const int64_t blocks = (pass.unit + kBlock - 1) / kBlock;  // of each unit
-    for (int64_t k = first; k < last; ++k) {
-      const int64_t unit = k / blocks, start = k % blocks * kBlock;
-      const int64_t n = pass.unit - start < kBlock ? pass.unit - start : kBlock;
-      const T* x = block_of(pass.source, unit * pass.unit + start, n);
-      *partial++ = reduce_block(pass.kind, pass.scales ? pass.scales[unit] : 1, x, n);
-    }
+  void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
+    const Range range = {{pass.unit}, begin, end};
+    each(pass.source, range, [&](int64_t k, int64_t first, int64_t n) {
+      const double scale = pass.scales ? pass.scales[first / pass.unit] : 1;
+      partial[k] = reduce_block(pass.kind, scale, block_of(pass.source, first, n), n);
+    });
   }
 
  private:
+  // The blocks [begin, end) of a cut.
+  struct Range {
+    Cut cut;
+    int64_t begin, end;
+  };
+
+  Range blocks_of(int64_t begin, int64_t end) const {
+    return {{tensor_.size}, begin / kBlock, (end + kBlock - 1) / kBlock};
+  }
+
+  // Calls f(k, first, n) for all blocks, k counting from the first, in an order that suits the
+  // streams that are read for a source (`measured`: all that an update needs).
   template <class F>
-  static void each(int64_t begin, int64_t end, F f) {
-    for (int64_t first = begin; first < end; first += kBlock) {
-      f(first, end - first < kBlock ? end - first : kBlock);
+  void each(Source source, const Range& range, F f) {
+    const Stream* streams[kMaxSlots + 2];
+    const int count = streams_of(source, streams);
+    for (int i = 0; i < count; ++i) {
+      const Grid grid = grid_of(*streams[i]);
+      if (grid.columns > 0) return each_tiled(grid, streams, count, range, f);
     }
+    for (int64_t b = range.begin; b < range.end; ++b) {
+      f(b - range.begin, range.cut.start(b), range.cut.length(b));
+    }
+  }
+
+  // Apart, so that only those who need tiles have them on their stack.
+  template <class F>
+  __attribute__((noinline)) void each_tiled(const Grid& grid, const Stream* const* streams,
+                                            int count, const Range& range, F f) {
+    alignas(64) T scratch[Tiles<T>::kElements];
+    Tiles<T> tiles(grid, scratch);
+    for (int i = 0; i < count; ++i) tiles.add(*streams[i]);
+    tiles_ = &tiles;
+    tiles.each(range.cut, range.begin, range.end,
+               [&](int64_t b, int64_t first, int64_t n) { f(b - range.begin, first, n); });
+    tiles_ = nullptr;
+  }
+
+  int streams_of(Source source, const Stream** out) const {
+    int n = 0;
+    if (source == Source::gradient) out[n++] = &tensor_.grad_logical;
+    if (source != Source::gradient) out[n++] = &tensor_.param;
+    if (source != Source::measured) return n;
+    out[n++] = &tensor_.grad;
+    for (int k = 0; k < kMaxSlots; ++k) {
+      if (used(k)) out[n++] = &tensor_.slot[k];
+    }
+    return n;
   }
 
   Run<T> run_function(bool chained) const {
     return entry_.run((row_.variant * kDecays + int(row_.decay)) * 2 + chained, T());
   }
 
-  // The update, block by block; `then(n)` looks at the new parameter of each.
+  // The update, block by block; `then(k, n)` looks at the new parameter of each.
   template <class F>
   void update_blocks(int64_t begin, int64_t end, F then) {
     const Run<T> run = run_function(false);
-    each(begin, end, [&](int64_t first, int64_t n) {
+    each(Source::measured, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       run(p_, g_, slot_, n, scalars_, {});
-      then(n);
-      store(tensor_.param, first, n, p_);
+      then(k, n);
+      put(tensor_.param, first, n, p_);
       store_slots(first, n);
       if (work_.zero_grads) fill_zero<T>(tensor_.grad, first, n);
     });
@@ -106,17 +148,29 @@ class Blocks {
     return s.data ? reinterpret_cast<T*>(s.data) + first : nullptr;
   }
 
+  // The block from the tile where it is in there.
+  T* fetch(const Stream& s, int64_t first, int64_t n, T* scratch) const {
+    T* tile = tiles_ ? tiles_->find(s, first, n) : nullptr;
+    return tile ? tile : load(s, first, n, scratch);
+  }
+
+  // A tile is written back as a whole.
+  void put(const Stream& s, int64_t first, int64_t n, const T* block) const {
+    if (!tiles_ || !tiles_->keep(s, first, n)) store(s, first, n, block);
+  }
+
   void load_all(int64_t first, int64_t n) {
-    p_ = load(tensor_.param, first, n, param_);
-    g_ = transformed(work_, tensor_, load(tensor_.grad, first, n, grad_), first, n, grad_);
+    p_ = fetch(tensor_.param, first, n, param_);
+    g_ = transformed(work_, tensor_, tensor_.row_run, fetch(tensor_.grad, first, n, grad_), first,
+                     n, grad_);
     for (int k = 0; k < kMaxSlots; ++k) {
-      slot_[k] = used(k) ? load(tensor_.slot[k], first, n, slots_[k]) : nullptr;
+      slot_[k] = used(k) ? fetch(tensor_.slot[k], first, n, slots_[k]) : nullptr;
     }
   }
 
   void store_slots(int64_t first, int64_t n) {
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (used(k)) store(tensor_.slot[k], first, n, slot_[k]);
+      if (used(k)) put(tensor_.slot[k], first, n, slot_[k]);
     }
   }
 
@@ -125,10 +179,10 @@ class Blocks {
   }
 
   const T* block_of(Source source, int64_t first, int64_t n) {
-    if (source == Source::param) return load(tensor_.param, first, n, param_);
+    if (source == Source::param) return fetch(tensor_.param, first, n, param_);
     if (source == Source::gradient) {
-      const T* g = load(tensor_.grad_logical, first, n, grad_);
-      return transformed(work_, tensor_, g, first, n, grad_);
+      const T* g = fetch(tensor_.grad_logical, first, n, grad_);
+      return transformed(work_, tensor_, tensor_.size / tensor_.rows, g, first, n, grad_);
     }
     load_all(first, n);
     return measure(n, false);
@@ -140,6 +194,7 @@ class Blocks {
   const RuleInfo& info_;
   const Entry& entry_;
   const T* scalars_;
+  Tiles<T>* tiles_ = nullptr;  // while blocks are taken from tiles
   T* p_;
   const T* g_;
   T* slot_[kMaxSlots];

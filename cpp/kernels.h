@@ -24,12 +24,13 @@ struct Stream {
 };
 
 // One parameter with what belongs to it. A row is what one index of the first axis has, of tensors
-// of two axes or more; others are one row. `first_row` counts the rows of the tensors before.
+// of two axes or more; others are one row. `first_row` counts the rows of the tensors before, and
+// `row_run` for how many elements the walk of the parameter stays in a row.
 // `grad` follows the parameter's own memory order, `grad_logical` is the same gradient in C order,
 // the order in which reductions are defined.
 struct Tensor {
   int64_t size;
-  int64_t rows, first_row;
+  int64_t rows, first_row, row_run;
   Dtype dtype;
   int32_t row;
   int32_t index;

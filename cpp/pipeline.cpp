@@ -33,9 +33,10 @@ Pipeline::Pipeline(const std::string& rule, std::vector<Transform> transforms)
 }
 
 bool Pipeline::logical_order() const {
-  const auto noisy = [](const Transform& t) { return t.kind == TransformKind::add_noise; };
-  return rule().two_passes || has_rows(transforms_) ||
-         std::any_of(transforms_.begin(), transforms_.end(), noisy);
+  const auto needs_it = [](const Transform& t) {
+    return t.kind == TransformKind::add_noise || t.kind == TransformKind::adaptive_clip;
+  };
+  return rule().two_passes || std::any_of(transforms_.begin(), transforms_.end(), needs_it);
 }
 
 void Pipeline::retune(const std::vector<Transform>& transforms) {

@@ -71,6 +71,7 @@ class Pipeline {
   double global_norm();
   bool all_finite();
   const RuleInfo& rule() const { return kernels().rules[rule_]; }
+  // Whether the update itself, and not only a reduction, depends on the order of the elements.
   bool logical_order() const;
 
   std::vector<Tensor> tensors;

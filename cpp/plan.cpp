@@ -67,6 +67,7 @@ void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
   tensor.size = param.size();
   tensor.by_rows = param.ndim() > 1;
   tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
+  tensor.row_run = tensor.by_rows ? elements_within(param, axes_.back(), 0) : tensor.size;
   tensor.dtype = is_f32(param) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
   tensor.param = stream_of(param, axes_.back(), storage(param));

@@ -79,17 +79,37 @@ void apply(const Op& op, T value, const T* in, T* out, int64_t n) {
   }
 }
 
-// A block that may span rows, each with a value of its own.
+// The same with a value for each element.
+template <class T, class F>
+void map_pairs(F f, const double* values, const T* in, T* out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) out[i] = f(T(values[i]), in[i]);
+}
+
 template <class T>
-void apply_by_row(const Op& op, const Tensor& tensor, const T* in, int64_t first, T* out,
-                  int64_t n) {
-  const int64_t length = tensor.size / tensor.rows;
+void apply_each(const Op& op, const double* values, const T* in, T* out, int64_t n) {
+  if (op.kind == Elementwise::multiply) {
+    map_pairs([](T value, T x) { return Multiply<T>{value}(x); }, values, in, out, n);
+  } else {
+    map_pairs([](T value, T x) { return Subtract<T>{value}(x); }, values, in, out, n);
+  }
+}
+
+// A block that may span rows, each with a value of its own; the walk stays in a row for `run`
+// elements.
+template <class T>
+void apply_by_row(const Op& op, const Tensor& tensor, int64_t run, const T* in, int64_t first,
+                  T* out, int64_t n) {
   const double* values = op.each + tensor.first_row;
   for (int64_t done = 0; done < n;) {
-    const int64_t row = (first + done) / length;
-    const int64_t left = (row + 1) * length - (first + done);
+    const int64_t at = first + done, row = at / run % tensor.rows;
+    const int64_t left = run == 1 ? tensor.rows - row : run - at % run;
     const int64_t count = left < n - done ? left : n - done;
-    apply(op, T(values[row]), in + done, out + done, count);
+    if (run == 1) {
+      apply_each(op, values + row, in + done, out + done, count);
+    } else {
+      apply(op, T(values[row]), in + done, out + done, count);
+    }
     done += count;
   }
 }
@@ -110,16 +130,17 @@ bool chained(const Work& work, const Tensor& tensor, Chain<T>& chain) {
 }
 
 // The gradient block after all transforms; the first of them moves it into scratch, so that the
-// caller's gradient is never written. `first` is the number of the block's first element.
+// caller's gradient is never written. `first` is the number of the block's first element in a walk
+// that stays in a row for `run` elements.
 template <class T>
-const T* transformed(const Work& work, const Tensor& tensor, const T* g, int64_t first, int64_t n,
-                     T* scratch) {
+const T* transformed(const Work& work, const Tensor& tensor, int64_t run, const T* g, int64_t first,
+                     int64_t n, T* scratch) {
   for (int32_t k = 0; k < work.op_count; ++k) {
     const Op& op = work.ops[k];
     if (op.kind == Elementwise::noise) {
       add_noise(op, tensor, g, first, scratch, n);
     } else if (op.by_row) {
-      apply_by_row(op, tensor, g, first, scratch, n);
+      apply_by_row(op, tensor, run, g, first, scratch, n);
     } else {
       apply(op, T(value_of(op, tensor)), g, scratch, n);
     }

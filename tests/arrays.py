@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,13 +38,33 @@ def guarded(
     values: np.ndarray, offset: int = 0, layout: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> Guarded:
     """Put values into guarded memory, `offset` bytes behind a 64-byte border."""
-    room = ROOMS[layout](values.shape) if layout else values.shape
+    if isinstance(layout, Permuted):
+        room = layout.room(values.shape)
+    else:
+        room = ROOMS[layout](values.shape) if layout else values.shape
     count = int(np.prod(room))
     base, start = _memory(count * values.itemsize, offset)
     whole = np.ndarray(room, values.dtype, base.data, start)
     view = layout(whole) if layout else whole
     view[...] = values
     return Guarded(base, view)
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """A layout of any number of axes: their order in memory, and how much lies between elements."""
+
+    order: tuple[int, ...]
+    step: int = 1  # of the axis that is last in memory; negative: backwards
+    pad: int = 0  # elements left out at both ends of that axis
+
+    def room(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        outer, last = self.order[:-1], shape[self.order[-1]]
+        return (*(shape[d] for d in outer), last * abs(self.step) + 2 * self.pad)
+
+    def __call__(self, a: np.ndarray) -> np.ndarray:
+        inside = a[..., self.pad : a.shape[-1] - self.pad][..., :: self.step]
+        return inside.transpose(np.argsort(self.order))
 
 
 def c_order(a: np.ndarray) -> np.ndarray:

@@ -1,0 +1,292 @@
+// Gathering where neighbours in memory are far apart in the walk, as in an F-ordered gradient of a
+// C-ordered parameter. A block by itself would fetch a cache line for each of its elements; so the
+// blocks whose elements share lines are gathered together, as one tile, and worked on in turn.
+#pragma once
+#include "memory.h"
+
+namespace {
+
+using namespace instep;
+
+// A walk seen as rows and columns: rows are the places along the axis that is fastest in memory,
+// `step` bytes apart, columns what the axes inside that one have. No columns: nothing to tile, for
+// the innermost axis is the fastest.
+struct Grid {
+  int64_t rows = 0, columns = 0, step = 0;
+  bool operator==(const Grid& g) const { return rows == g.rows && columns == g.columns; }
+};
+
+inline int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+inline Grid grid_of(const Stream& s) {
+  int fast = s.ndim - 1;
+  for (int d = 0; d < s.ndim; ++d) {
+    if (s.strides[d] != 0 && magnitude(s.strides[d]) < magnitude(s.strides[fast])) fast = d;
+  }
+  if (fast == s.ndim - 1) return {};
+  Grid grid = {s.shape[fast], 1, s.strides[fast]};
+  for (int d = fast + 1; d < s.ndim; ++d) grid.columns *= s.shape[d];
+  return grid;
+}
+
+// Units of so many elements cut into blocks, in order.
+struct Cut {
+  int64_t unit;
+
+  int64_t blocks() const { return (unit + kBlock - 1) / kBlock; }  // of each unit
+  int64_t start(int64_t block) const { return block / blocks() * unit + block % blocks() * kBlock; }
+  int64_t length(int64_t block) const { return smaller(kBlock, unit - block % blocks() * kBlock); }
+  // The first block that starts there or behind.
+  int64_t from(int64_t place) const {
+    return place / unit * blocks() + (place % unit + kBlock - 1) / kBlock;
+  }
+};
+
+// Copies columns [begin, end) of rows [top, bottom), element by element.
+template <class T>
+void copy_turned(const char* in, int64_t across, int64_t begin, int64_t end, int64_t down,
+                 int64_t top, int64_t bottom, T* out, int64_t pitch) {
+  for (int64_t r = top; r < bottom; ++r) {
+    for (int64_t c = begin; c < end; ++c) {
+      out[r * pitch + c] = *reinterpret_cast<const T*>(in + c * across + r * down);
+    }
+  }
+}
+
+// Four columns of four rows, which are neighbours in memory.
+template <class T>
+void turn_four(const char* in, int64_t across, T* out, int64_t pitch) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+  Four a, b, c, d;
+  __builtin_memcpy(&a, in, sizeof a);
+  __builtin_memcpy(&b, in + across, sizeof b);
+  __builtin_memcpy(&c, in + 2 * across, sizeof c);
+  __builtin_memcpy(&d, in + 3 * across, sizeof d);
+  const Four ac01 = __builtin_shufflevector(a, c, 0, 4, 1, 5);
+  const Four ac23 = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+  const Four bd01 = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+  const Four bd23 = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+  a = __builtin_shufflevector(ac01, bd01, 0, 4, 1, 5);
+  b = __builtin_shufflevector(ac01, bd01, 2, 6, 3, 7);
+  c = __builtin_shufflevector(ac23, bd23, 0, 4, 1, 5);
+  d = __builtin_shufflevector(ac23, bd23, 2, 6, 3, 7);
+  __builtin_memcpy(out, &a, sizeof a);
+  __builtin_memcpy(out + pitch, &b, sizeof b);
+  __builtin_memcpy(out + 2 * pitch, &c, sizeof c);
+  __builtin_memcpy(out + 3 * pitch, &d, sizeof d);
+}
+
+// Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart. The
+// lines of later columns are asked for in time: the hardware does not foresee strides of pages.
+template <class T>
+void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
+               int64_t pitch) {
+  constexpr int64_t kLine = 64 / sizeof(T), ahead = 32;
+  const bool dense = down == sizeof(T);
+  const int64_t even_rows = dense ? rows / 4 * 4 : 0, even_columns = dense ? columns / 4 * 4 : 0;
+  for (int64_t top = 0; top < even_rows; top += kLine) {
+    const int64_t bottom = smaller(top + kLine, even_rows);
+    for (int64_t c = 0; c < even_columns; c += 4) {
+      const char* from = in + c * across + top * sizeof(T);
+      for (int64_t j = ahead; j < ahead + 4; ++j) __builtin_prefetch(from + j * across);
+      for (int64_t r = top; r < bottom; r += 4) {
+        turn_four(from + (r - top) * sizeof(T), across, out + r * pitch + c, pitch);
+      }
+    }
+  }
+  copy_turned(in, across, even_columns, columns, down, 0, even_rows, out, pitch);
+  copy_turned(in, across, 0, columns, down, even_rows, rows, out, pitch);
+}
+
+struct Span {
+  int64_t begin, end;
+};
+
+// The tiles of one walk over streams that have the same grid.
+template <class T>
+class Tiles {
+ public:
+  static constexpr int64_t kLine = 64 / sizeof(T);
+  static constexpr int64_t kElements = (1 << 19) / sizeof(T) + 1024;
+  static constexpr int kMost = kMaxSlots + 2;
+
+  Tiles(const Grid& grid, T* scratch) : grid_(grid), scratch_(scratch) {}
+
+  void add(const Stream& s) {
+    const Grid grid = grid_of(s);
+    if (grid == grid_) parts_[count_++] = {&s, grid.step, false};
+  }
+
+  // Calls f(block, first, n) for all blocks, tile by tile.
+  template <class F>
+  void each(const Cut& cut, int64_t begin, int64_t end, F f) {
+    if (begin == end) return;
+    arrange();
+    const int64_t last = cut.start(end - 1) / grid_.columns;
+    for (int64_t row = cut.start(begin) / grid_.columns; row <= last; row += rows_) {
+      const int64_t at = row % grid_.rows;
+      row_ = row;
+      limit_ = (row - at + grid_.rows) * grid_.columns;
+      rows_ = smaller(last - row + 1, smaller(height_ - at % height_, grid_.rows - at));
+      for (column_ = 0; column_ < grid_.columns; column_ += width_) {
+        each_of_tile(cut, begin, end, f);
+      }
+    }
+  }
+
+  // The elements within the tile, or null where they are not all in it.
+  T* find(const Stream& s, int64_t first, int64_t n) const {
+    const int i = first + n > limit_ ? -1 : part_of(s);
+    return i < 0 ? nullptr : place(i, first / grid_.columns, first % grid_.columns);
+  }
+
+  // Whether such elements will be written back with the whole tile.
+  bool keep(const Stream& s, int64_t first, int64_t n) {
+    const int i = first + n > limit_ ? -1 : part_of(s);
+    return i >= 0 && parts_[i].step == sizeof(T) && (parts_[i].changed = true);
+  }
+
+ private:
+  // Rows that are short lie one behind the other, and a block that begins in the last row of the
+  // tile has its end in rows below. Of long rows a tile has a part, and a block that begins in the
+  // tile has its end in columns to the right, which may be those of the next row.
+  void arrange() {
+    share_ = smaller(kElements / count_, kElements / 2 + 512);
+    const int64_t columns = grid_.columns;
+    if (columns < kBlock || columns * kLine + kBlock + columns <= share_) {
+      below_ = (kBlock - 1 + columns - 1) / columns;
+      beyond_ = 0;
+      width_ = pitch_ = columns;
+      height_ = smaller(share_ / columns - below_, larger(8192 / columns, 2 * kLine));
+      if (height_ > kLine) height_ = height_ / kLine * kLine;
+    } else {
+      below_ = 0;
+      beyond_ = kBlock - 1;
+      pitch_ = share_ / kLine;
+      width_ = pitch_ - beyond_;
+      height_ = kLine;
+    }
+  }
+
+  template <class F>
+  void each_of_tile(const Cut& cut, int64_t begin, int64_t end, F f) {
+    const int64_t columns = grid_.columns;
+    const int64_t together = beyond_ == 0 ? rows_ : 1;  // rows that make one range
+    bool filled = false;
+    for (int64_t row = row_; row < row_ + rows_; row += together) {
+      const int64_t start = row * columns + column_;
+      const int64_t stop = (row + together - 1) * columns + smaller(column_ + width_, columns);
+      const int64_t last = smaller(end, cut.from(stop));
+      Span& span = spans_[row - row_] = {start, start};
+      for (int64_t b = larger(begin, cut.from(start)); b < last; ++b) {
+        if (!filled) fill();
+        filled = true;
+        const int64_t first = cut.start(b), n = cut.length(b);
+        f(b, first, n);
+        if (first + n > limit_) break;
+        span = {span.begin == span.end ? first : span.begin, first + n};
+      }
+    }
+    for (int i = 0; i < count_; ++i) {
+      if (parts_[i].changed) put_back(i);
+      parts_[i].changed = false;
+    }
+  }
+
+  // Writes back the spans of the tile: the columns that all rows have, and then what is left over.
+  void put_back(int i) const {
+    const int64_t columns = grid_.columns;
+    if (beyond_ == 0) {
+      const Span span = spans_[0];
+      const int64_t top = (span.begin + columns - 1) / columns, bottom = span.end / columns;
+      if (top > bottom) return put_range(i, row_, span);
+      if (top < bottom) put_columns(i, top, {0, columns}, bottom - top);
+      put_range(i, top - 1, {span.begin, top * columns});
+      return put_range(i, bottom, {bottom * columns, span.end});
+    }
+    Span common = {0, INT64_MAX};
+    for (int64_t r = 0; r < rows_; ++r) {
+      common.begin = larger(common.begin, spans_[r].begin - (row_ + r) * columns);
+      common.end = smaller(common.end, spans_[r].end - (row_ + r) * columns);
+    }
+    if (common.begin >= common.end) common = {column_, column_};
+    put_columns(i, row_, common, rows_);
+    for (int64_t r = 0; r < rows_; ++r) {
+      const int64_t start = (row_ + r) * columns;
+      put_range(i, row_ + r, {spans_[r].begin, smaller(spans_[r].end, start + common.begin)});
+      put_range(i, row_ + r, {larger(spans_[r].begin, start + common.end), spans_[r].end});
+    }
+  }
+
+  void fill() {
+    const int64_t at = row_ % grid_.rows;
+    const int64_t stop = smaller(column_ + width_, grid_.columns) + beyond_;
+    const int64_t inside = smaller(stop, grid_.columns) - column_;
+    const int64_t rows = smaller(rows_ + below_, grid_.rows - at);
+    const int64_t with_next = rows - (at + rows == grid_.rows);
+    for (int i = 0; i < count_; ++i) {
+      gather(i, {column_, column_ + inside}, rows);
+      if (stop > grid_.columns && with_next > 0) gather(i, {grid_.columns, stop}, with_next);
+    }
+  }
+
+  // Rows from the tile's first.
+  void gather(int i, Span columns, int64_t rows) const {
+    T* out = place(i, row_, columns.begin);
+    walk_columns(i, row_, columns, [&](const char* in, int64_t stride, int64_t count) {
+      transpose(in, stride, count, rows, parts_[i].step, out, pitch_);
+      out += count;
+    });
+  }
+
+  void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
+    const T* in = place(i, row, columns.begin);
+    walk_columns(i, row, columns, [&](char* out, int64_t stride, int64_t count) {
+      transpose(reinterpret_cast<const char*>(in), pitch_ * int64_t(sizeof(T)), rows, count,
+                sizeof(T), reinterpret_cast<T*>(out), stride / int64_t(sizeof(T)));
+      in += count;
+    });
+  }
+
+  // Elements that follow one another, from the given row on.
+  void put_range(int i, int64_t row, Span span) const {
+    if (span.begin >= span.end) return;
+    const T* in = place(i, row, span.begin - row * grid_.columns);
+    store(*parts_[i].stream, span.begin, span.end - span.begin, in);
+  }
+
+  template <class Run>
+  void walk_columns(int i, int64_t row, Span columns, Run run) const {
+    walk(*parts_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin, run);
+  }
+
+  int part_of(const Stream& s) const {
+    for (int i = 0; i < count_; ++i) {
+      if (parts_[i].stream == &s) return i;
+    }
+    return -1;
+  }
+
+  T* place(int i, int64_t row, int64_t column) const {
+    return scratch_ + i * share_ + (row - row_) * pitch_ + column - column_;
+  }
+
+  // A stream in the tiles, and whether the rule has changed its part of this tile.
+  struct Part {
+    const Stream* stream;
+    int64_t step;
+    bool changed;
+  };
+
+  const Grid grid_;
+  T* const scratch_;
+  Part parts_[kMost];
+  Span spans_[kLine];  // what was worked on: of each row of a tile of long rows, or of all together
+  int count_ = 0;
+  int64_t share_, pitch_, width_, height_, below_, beyond_;  // of every tile
+  int64_t row_, rows_, column_, limit_;  // of this tile; no block reaches beyond `limit_`
+};
+
+}  // namespace

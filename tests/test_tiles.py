@@ -1,0 +1,102 @@
+"""Arrays whose axes lie in another order than the walk: gathered tile by tile, the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+
+import instep
+from arrays import Permuted, differing, guarded
+from cases import Case
+from instep import functional, reference
+from test_bits import Run, assert_same, seed_of
+
+Engines = Callable[[], Iterator[str]]
+
+# Rows and columns as the tiles see them: short rows and long ones, of which a tile has a part only;
+# fewer rows than a line has elements, and more than a tile; blocks that end in the next row or in
+# the next but one; axes outside of the two; axes of one element and of none.
+SHAPES = [
+    (67, 45), (1100, 3), (3, 1100), (33, 1023), (18, 1500), (5, 9001), (35, 4160), (17, 5000),
+    (2, 17, 4001), (40, 3, 50), (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9), (4, 1, 3000),
+    (5, 0, 3), (2, 3, 1),
+]  # fmt: skip
+RECIPES: dict[str, tuple[Any, list[Any]]] = {
+    "plain": (instep.Adam, []),
+    "norm": (instep.AdamW, [instep.ClipByGlobalNorm(1.0)]),
+    "rows": (instep.SGD, [instep.Centralize(), instep.ClipByRowNorm(0.5)]),
+    "noise": (instep.Adam, [instep.AddNoise(0.1)]),
+    "two passes": (instep.LAMB, []),
+}
+
+
+def orders(ndim: int) -> list[tuple[int, ...]]:
+    """Return C order, F order, and two more if there are as many."""
+    every = list(permutations(range(ndim)))
+    return [every[0], every[-1], *every[1:-1][:: max(1, len(every) // 2)]]
+
+
+def layouts(ndim: int) -> list[tuple[Permuted, Permuted]]:
+    """Return pairs for parameter and gradient."""
+    c, f, *others = orders(ndim)
+    pairs = [(c, f), (f, c), (f, f), *((c, other) for other in others)]
+    plain = [(Permuted(p), Permuted(g)) for p, g in pairs]
+    return [
+        *plain,
+        (Permuted(f, pad=2), Permuted(f, pad=1)),
+        (Permuted(c), Permuted(f, pad=3)),
+        (Permuted(c, pad=1), Permuted(f, step=-1)),
+        (Permuted(f, step=2), Permuted(c, step=-2)),
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_steps(shape: tuple[int, ...], recipe: str, dtype: type, every_engine: Engines) -> None:
+    rng = np.random.default_rng(seed_of(shape, recipe, dtype))
+    cls, transforms = RECIPES[recipe]
+    pairs = layouts(len(shape))
+    params = [(rng.standard_normal(shape).astype(dtype), 16, p) for p, _ in pairs]
+    grads = [[(rng.standard_normal(shape).astype(dtype), 8, g) for _, g in pairs]]
+    assert_same(Run(Case(cls), transforms, params, grads), every_engine)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_norms_and_zeroing(shape: tuple[int, ...], dtype: type, every_engine: Engines) -> None:
+    rng = np.random.default_rng(seed_of(shape, dtype))
+    values = rng.standard_normal(shape).astype(dtype)
+    norm = reference.global_norm([values])
+    for _, layout in layouts(len(shape)):
+        for engine in every_engine():
+            grad = guarded(values, 8, layout)
+            assert functional.global_norm([grad.view]) == norm, engine
+            param = np.zeros(shape, dtype)
+            instep.SGD([param], lr=1.0, zero_grads=True).step([grad.view])
+            assert grad.intact(), engine
+            assert not grad.view.any(), engine
+            assert not differing(param, 0 - values), engine
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_slots_of_other_layouts(shape: tuple[int, ...], every_engine: Engines) -> None:
+    rng = np.random.default_rng(seed_of(shape))
+    c, f, *others = [Permuted(order) for order in orders(len(shape))]
+    values = [np.abs(rng.standard_normal(shape)) for _ in range(5)]
+    mixed = [c, f, *(others or [c, f]), f, c][:5]
+
+    def outcome(module: Any) -> list[np.ndarray]:
+        arrays = [guarded(v, 8, layout) for v, layout in zip(values, mixed, strict=True)]
+        module.adam_(*(a.view for a in arrays), step=3, amsgrad=True)
+        assert all(a.intact() for a in arrays)
+        return [a.view.copy() for a in arrays]
+
+    expected = outcome(reference)
+    for engine in every_engine():
+        for a, b in zip(outcome(functional), expected, strict=True):
+            assert not differing(a, b), f"{engine}: {differing(a, b)}"
