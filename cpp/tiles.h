@@ -124,12 +124,15 @@ class Tiles {
   void each(const Cut& cut, int64_t begin, int64_t end, F f) {
     if (begin == end) return;
     arrange();
+    // Rows that share lines belong to one tile.
+    const int64_t phase =
+        int64_t(reinterpret_cast<uintptr_t>(parts_[0].stream->data) % 64 / sizeof(T));
     const int64_t last = cut.start(end - 1) / grid_.columns;
     for (int64_t row = cut.start(begin) / grid_.columns; row <= last; row += rows_) {
       const int64_t at = row % grid_.rows;
       row_ = row;
       limit_ = (row - at + grid_.rows) * grid_.columns;
-      rows_ = smaller(last - row + 1, smaller(height_ - at % height_, grid_.rows - at));
+      rows_ = smaller(last - row + 1, smaller(height_ - (at + phase) % height_, grid_.rows - at));
       for (column_ = 0; column_ < grid_.columns; column_ += width_) {
         each_of_tile(cut, begin, end, f);
       }
