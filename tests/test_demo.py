@@ -106,8 +106,8 @@ def test_each_backend_takes_its_own_steps(
     recipe: training.Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[object] = []
-    step = ReferencePlan.step
-    monkeypatch.setattr(ReferencePlan, "step", lambda *a: taken.append(a[0]) or step(*a))
+    finish = ReferencePlan.finish
+    monkeypatch.setattr(ReferencePlan, "finish", lambda *a: taken.append(a[0]) or finish(*a))
     images = data.load_digits()
     for backend, expected in (("native", 0), ("reference", 3)):
         with demo_module.one_thread():
