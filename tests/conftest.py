@@ -14,6 +14,7 @@ import instep
 from instep import _core
 
 ISAS = _core.available_isas()
+THREADS = (1,) if _core.threads_library() == "none" else (1, 2)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def every_engine() -> Callable[[], Iterator[str]]:
 
     def engines() -> Iterator[str]:
         for isa in ISAS:
-            for threads in (1, 2):
+            for threads in THREADS:
                 _core.use_isa(isa)
                 _core.set_num_threads(threads)
                 assert (instep.active_isa(), instep.get_num_threads()) == (isa, threads)

@@ -86,7 +86,7 @@ MUTANTS = [
      "test_overlaps.py"),
     ("threads_pool.cpp", "pthread_atfork(nullptr, nullptr, after_fork_in_child) == 0", "true",
      "test_process.py"),
-    ("threads_pool.cpp", "range.region == region && range.next", "range.next", "test_threads.py"),
+    ("threads_pool.cpp", "  wake(member);\n  pthread", "  pthread", "test_threads.py"),
     ("threads_pool.cpp", "|| pool.busy.exchange(true, std::memory_order_acquire)", "",
      "test_threads.py"),
     ("threads_pool.cpp", "wait_until(pool.members[0], [&] { return pool.unfinished == 0; });", "",

@@ -169,3 +169,25 @@ blocked = int(line.split()[1], 16)
 print(*(blocked >> (s - 1) & 1 for s in (signal.SIGALRM, signal.SIGINT, signal.SIGSEGV)))
 """
     assert says(code, OMP_NUM_THREADS="2") == "1 1 0"
+
+
+@needs_pool
+def test_threads_work_again_after_they_slept() -> None:
+    """By the time that the other thread has run."""
+    code = """
+before = set(os.listdir("/proc/self/task"))
+pair = Pair(1, [4_000_000], ["native"])
+pair.native()
+(worker,) = set(os.listdir("/proc/self/task")) - before
+
+def ticks():
+    with open(f"/proc/self/task/{worker}/stat") as stat:
+        return sum(int(x) for x in stat.read().rpartition(")")[2].split()[11:13])
+
+time.sleep(0.2)
+start, end = ticks(), time.monotonic() + 30
+while ticks() < start + 3 and time.monotonic() < end:
+    pair.native()
+print(ticks() >= start + 3)
+"""
+    assert says(code, OMP_NUM_THREADS="2") == "True"
