@@ -39,3 +39,10 @@ def every_engine() -> Callable[[], Iterator[str]]:
                 yield f"{isa}, {threads} threads"
 
     return engines
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make samples of `instep bench` too short for a figure and long enough for a test."""
+    monkeypatch.setattr("instep.cli._bench_timing.SAMPLE", 1e-6)
+    monkeypatch.setattr("instep.cli._bench_timing.SETTLE", 0.0)

@@ -7,14 +7,12 @@ import importlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 import instep
+from bench_command import bench_module, run
 from instep.cli import (
     _bench_check,
     _bench_contestants,
@@ -39,21 +37,6 @@ CASE_IDS = [c.name for c in CASES]
 EVERY_TRANSFORM = [
     t for t in vars(instep).values() if isinstance(t, type) and issubclass(t, Transform)
 ]
-
-bench_module = importlib.import_module("instep.cli.bench")  # the package has the function there
-app = typer.Typer()
-app.command()(bench_module.bench)
-
-
-def run(*args: str) -> Any:
-    return CliRunner().invoke(app, list(args), env={"COLUMNS": "80"})
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make samples too short for a figure and long enough for a test."""
-    monkeypatch.setattr(_bench_timing, "SAMPLE", 1e-6)
-    monkeypatch.setattr(_bench_timing, "SETTLE", 0.0)
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
+from bench_command import bench_module, run
 from instep.cli import _bench_check, _bench_peers, _bench_peers_plot, _bench_run, _bench_timing
 from instep.cli._bench_cases import CASES, Case, Problem, memory_needed
 from instep.cli._bench_contestants import Contestant, Idiom, Native, Tuned
@@ -25,21 +23,6 @@ from instep.cli._bench_timing import Timing
 ADAM, CLIP = CASES[:2]
 ODD = Size("odd", ((3, 67), (129,), (1,)))
 LONE = one("10", 10)
-
-bench_module = importlib.import_module("instep.cli.bench")  # the package has the function there
-app = typer.Typer()
-app.command()(bench_module.bench)
-
-
-def run(*args: str) -> Any:
-    return CliRunner().invoke(app, list(args), env={"COLUMNS": "80"})
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make samples too short for a figure and long enough for a test."""
-    monkeypatch.setattr(_bench_timing, "SAMPLE", 1e-6)
-    monkeypatch.setattr(_bench_timing, "SETTLE", 0.0)
 
 
 class Picky(Idiom):

@@ -17,7 +17,7 @@ from ._bench_contestants import Native, Plain, Reference
 from ._bench_limit import arithmetic
 from ._bench_run import Class, Result, Settings, run_one
 from ._bench_sizes import Size
-from ._bench_table import LIMITS, MEDIANS, shown, shown_ratio, shown_share, table_of
+from ._bench_table import LIMITS, MEDIANS, print_notes, shown, shown_ratio, shown_share, table_of
 
 TORCH = "torch_default"
 READS_BEFORE = {"LAMB": 3, "LARS": 2}  # p, m and v; p and g
@@ -98,8 +98,7 @@ def show(console: Console, results: Sequence[Result], notes: Sequence[str]) -> N
     """Print both tables and what they mean."""
     console.print(_of_optimizers([r for r in results if r.case.transform is None]))
     console.print(_of_transforms([r for r in results if r.case.transform is not None]))
-    for note in (*LEGEND, *notes):
-        console.print(note, style="dim", highlight=False)
+    print_notes(console, (*LEGEND, *notes))
 
 
 def _of_optimizers(results: Sequence[Result]) -> Table:

@@ -8,7 +8,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ._bench_run import Result
-from ._bench_table import LIMITS, MEDIANS, by_case, shown, shown_share, table_of, title_of
+from ._bench_table import (
+    LIMITS,
+    MEDIANS,
+    by_case,
+    print_notes,
+    shown,
+    shown_share,
+    table_of,
+    title_of,
+)
 
 HEADS = {
     "torch_default": "torch",
@@ -40,8 +49,7 @@ def show(console: Console, results: Sequence[Result], notes: Sequence[str] = ())
     for part in by_case(results):
         console.print(_limits(part))
         console.print(_others(part))
-    for note in (*LEGEND, *notes):
-        console.print(note, style="dim", highlight=False)
+    print_notes(console, (*LEGEND, *notes))
 
 
 def _limits(results: Sequence[Result]) -> Table:

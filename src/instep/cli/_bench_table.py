@@ -54,7 +54,12 @@ def show(console: Console, results: Sequence[Result], notes: Sequence[str] = ())
     """Print a table for each case, and what its columns mean."""
     for part in by_case(results):
         console.print(_table(part))
-    for note in (*_legend(results), *notes):
+    print_notes(console, (*_legend(results), *notes))
+
+
+def print_notes(console: Console, notes: Sequence[str]) -> None:
+    """Print what must be known of a table."""
+    for note in notes:
         console.print(note, style="dim", highlight=False)
 
 
