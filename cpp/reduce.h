@@ -11,53 +11,121 @@ using namespace instep;
 
 constexpr int kLanes = 32;
 
+// As many doubles as a register holds, but no more than four: where eight are two uops, converting
+// to eight takes longer than twice to four.
+#if defined(__AVX__)
+constexpr int kWidth = 4;
+#else
+constexpr int kWidth = 2;
+#endif
+constexpr int kVectors = kLanes / kWidth;
+typedef double Doubles __attribute__((vector_size(kWidth * sizeof(double))));
+
 template <class T>
-struct SumSquares {
-  double operator()(double sum, T x) const { return sum + double(x) * double(x); }
-  double combine(double a, double b) const { return a + b; }
+Doubles widened(const T* x) {
+  Doubles out;
+  for (int k = 0; k < kWidth; ++k) out[k] = x[k];
+  return out;
+}
+
+inline Doubles sum_with_square(Doubles sum, Doubles x, double) { return sum + x * x; }
+
+// A float's square is exact in double, so that fused or not makes no difference.
+inline Doubles sum_with_square(Doubles sum, Doubles x, float) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+  for (int k = 0; k < kWidth; ++k) sum[k] = __builtin_fma(x[k], x[k], sum[k]);
+  return sum;
+#else
+  return sum + x * x;
+#endif
+}
+
+struct Added {
+  template <class V>
+  static V combine(V a, V b) {
+    return a + b;
+  }
+};
+
+template <class T>
+struct SumSquares : Added {
+  Doubles operator()(Doubles sum, Doubles x) const { return sum_with_square(sum, x, T()); }
 };
 
 // For sums that leave the range of double: scale is a power of two, so the products are exact.
-template <class T>
-struct SumSquaresScaled {
+struct SumSquaresScaled : Added {
   double scale;
-  double operator()(double sum, T x) const {
-    const double y = double(x) * scale;
-    return sum + y * y;
+  Doubles operator()(Doubles sum, Doubles x) const {
+    return sum_with_square(sum, x * scale, double());
   }
-  double combine(double a, double b) const { return a + b; }
 };
 
-template <class T>
-struct Sum {
-  double operator()(double sum, T x) const { return sum + double(x); }
-  double combine(double a, double b) const { return a + b; }
+struct Sum : Added {
+  Doubles operator()(Doubles sum, Doubles x) const { return sum + x; }
 };
 
-template <class T>
-struct SumScaled {
-  double operator()(double sum, T x) const { return sum + double(x) * kMeanScale; }
-  double combine(double a, double b) const { return a + b; }
+struct SumScaled : Added {
+  Doubles operator()(Doubles sum, Doubles x) const { return sum + x * kMeanScale; }
 };
 
-template <class T>
 struct MaxAbs {
-  double operator()(double peak, T x) const { return maximum(peak, double(absolute(x))); }
-  double combine(double a, double b) const { return maximum(a, b); }
+  Doubles operator()(Doubles peak, Doubles x) const { return maximum(peak, x < 0 ? -x : x); }
+  template <class V>
+  static V combine(V a, V b) {
+    return maximum(a, b);
+  }
+};
+
+// The lanes of one block, from its first element on. Unrolled, so that they stay in registers.
+template <class F>
+class Lanes {
+ public:
+  explicit Lanes(F f) : f_(f) {
+#pragma GCC unroll 16
+    for (int k = 0; k < kVectors; ++k) lane_[k] = Doubles{};
+  }
+
+  // n elements; their first is the first lane's. Where lanes get none, zeros change nothing.
+  template <class T>
+  void add(const T* x, int64_t n) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) add(x + i);
+    if (i == n) return;
+    T rest[kLanes] = {};
+    for (int64_t j = 0; i + j < n; ++j) rest[j] = x[i + j];
+    add(rest);
+  }
+
+  double total() {
+#pragma GCC unroll 8
+    for (int half = kVectors / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+      for (int k = 0; k < half; ++k) lane_[k] = f_.combine(lane_[k], lane_[k + half]);
+    }
+    double last[kWidth];
+    __builtin_memcpy(last, lane_, sizeof last);
+    for (int half = kWidth / 2; half > 0; half /= 2) {
+      for (int j = 0; j < half; ++j) last[j] = f_.combine(last[j], last[j + half]);
+    }
+    return last[0];
+  }
+
+ private:
+  template <class T>
+  void add(const T* x) {
+#pragma GCC unroll 16
+    for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], widened(x + k * kWidth));
+  }
+
+  F f_;
+  Doubles lane_[kVectors];
 };
 
 template <class T, class F>
 double reduce_block(F f, const T* x, int64_t n) {
-  double lane[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lane[j] = f(lane[j], x[i + j]);
-  }
-  for (int j = 0; i + j < n; ++j) lane[j] = f(lane[j], x[i + j]);
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int j = 0; j < half; ++j) lane[j] = f.combine(lane[j], lane[j + half]);
-  }
-  return lane[0];
+  Lanes<F> lanes(f);
+  lanes.add(x, n);
+  return lanes.total();
 }
 
 template <class T>
@@ -66,13 +134,13 @@ double reduce_block(Reduction kind, double scale, const T* x, int64_t n) {
     case Reduction::sum_squares:
       return reduce_block(SumSquares<T>{}, x, n);
     case Reduction::sum_squares_scaled:
-      return reduce_block(SumSquaresScaled<T>{scale}, x, n);
+      return reduce_block(SumSquaresScaled{{}, scale}, x, n);
     case Reduction::max_abs:
-      return reduce_block(MaxAbs<T>{}, x, n);
+      return reduce_block(MaxAbs{}, x, n);
     case Reduction::sum:
-      return reduce_block(Sum<T>{}, x, n);
+      return reduce_block(Sum{}, x, n);
     case Reduction::sum_scaled:
-      return reduce_block(SumScaled<T>{}, x, n);
+      return reduce_block(SumScaled{}, x, n);
   }
   return 0;
 }
