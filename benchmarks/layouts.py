@@ -56,7 +56,7 @@ def sliced(a: np.ndarray) -> np.ndarray:
 
 
 def negative(a: np.ndarray) -> np.ndarray:
-    return filled(memory(a.shape, a.dtype.str, 0)[::-1, ..., ::-1], a)
+    return filled(np.flip(memory(a.shape, a.dtype.str, 0), tuple({0, a.ndim - 1})), a)
 
 
 PAIRS: dict[str, tuple[Layout, Layout]] = {

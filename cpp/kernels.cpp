@@ -3,6 +3,7 @@
 // newer CPU can be linked where an older one would run it.
 #include "kernels.h"
 
+#include "bands.h"
 #include "reduce.h"
 #include "rule_tables.h"
 #include "tiles.h"
@@ -60,6 +61,9 @@ class Blocks {
 
   void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
     const Range range = {{pass.unit}, begin, end};
+    if (pass.kind == Reduction::sum_squares && reduce_bands(SumSquares<T>{}, pass, range, partial))
+      return;
+    if (pass.kind == Reduction::sum && reduce_bands(Sum{}, pass, range, partial)) return;
     each(pass.source, range, [&](int64_t k, int64_t first, int64_t n) {
       const double scale = pass.scales ? pass.scales[first / pass.unit] : 1;
       partial[k] = reduce_block(pass.kind, scale, block_of(pass.source, first, n), n);
@@ -103,6 +107,19 @@ class Blocks {
     tiles.each(range.cut, range.begin, range.end,
                [&](int64_t b, int64_t first, int64_t n) { f(b - range.begin, first, n); });
     tiles_ = nullptr;
+  }
+
+  // False where that is not for this stream. Apart, like the tiles.
+  template <class F>
+  __attribute__((noinline)) bool reduce_bands(F f, const Pass& pass, const Range& range,
+                                              double* partial) const {
+    const bool raw = pass.source == Source::gradient && work_.op_count == 0;
+    if (!raw && pass.source != Source::param) return false;
+    const Stream& s = raw ? tensor_.grad_logical : tensor_.param;
+    const Grid grid = grid_of(s);
+    if (!banded<T>(s, grid, tensor_.size)) return false;
+    Bands<T, F>(s, grid, range.cut, f).reduce(range.begin, range.end, partial);
+    return true;
   }
 
   int streams_of(Source source, const Stream** out) const {

@@ -1,5 +1,6 @@
 #include "pipeline.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <utility>
@@ -66,16 +67,15 @@ Work Pipeline::work(bool zero_grads) const {
 
 // The norms by which gradients are clipped; for the first transform they follow from sums that are
 // known already, if there are any.
-Numbers Pipeline::clip_norms(Unit unit) {
+void Pipeline::clip_norms(Unit unit, Numbers& out) {
   if (unit == Unit::row || raw_.sums.empty()) {
-    return reducer_.norms(work(), tensors, Source::gradient, unit);
+    return reducer_.norms(work(), tensors, Source::gradient, unit, out);
   }
   Work raw = work();
   raw.op_count = 0;
-  Numbers norms =
-      reducer_.norms(raw, tensors, Source::gradient, unit, std::exchange(raw_.sums, {}));
-  for (double& norm : norms) norm *= raw_.mean;
-  return norms;
+  out = raw_.sums;
+  reducer_.norms_from(raw, tensors, Source::gradient, unit, out);
+  for (double& norm : out) norm *= raw_.mean;
 }
 
 void Pipeline::clip(const Transform& transform, size_t place, Outcome& outcome) {
@@ -83,7 +83,7 @@ void Pipeline::clip(const Transform& transform, size_t place, Outcome& outcome) 
   const bool rows = transform.kind == TransformKind::clip_by_row_norm;
   const Unit unit = global ? Unit::all : rows ? Unit::row : Unit::tensor;
   Numbers& factors = values_[2 * place];
-  factors = clip_norms(unit);
+  clip_norms(unit, factors);
   const double norm = factors.empty() ? 0 : factors[0];
   for (double& x : factors) x = clip_factor(transform.value, x);
   if (!global) return push(Elementwise::multiply, factors, rows);
@@ -95,9 +95,9 @@ void Pipeline::clip(const Transform& transform, size_t place, Outcome& outcome) 
 }
 
 void Pipeline::adaptive_clip(const Transform& transform, size_t place) {
-  Numbers& factors = values_[2 * place];
-  const Numbers of_params = reducer_.norms(work(), tensors, Source::param, Unit::row);
-  factors = reducer_.norms(work(), tensors, Source::gradient, Unit::row);
+  Numbers &factors = values_[2 * place], &of_params = values_[2 * place + 1];
+  reducer_.norms(work(), tensors, Source::param, Unit::row, of_params);
+  reducer_.norms(work(), tensors, Source::gradient, Unit::row, factors);
   for (size_t i = 0; i < factors.size(); ++i) {
     const double limit = transform.value * std::max(of_params[i], transform.eps);
     factors[i] = factors[i] > limit ? limit / std::max(factors[i], 1e-6) : 1;
@@ -107,7 +107,7 @@ void Pipeline::adaptive_clip(const Transform& transform, size_t place) {
 
 void Pipeline::centralize(size_t place) {
   Numbers& means = values_[2 * place];
-  means = reducer_.means(work(), tensors, Unit::row);
+  reducer_.means(work(), tensors, Unit::row, means);
   for (const Tensor& t : tensors) {
     if (!t.by_rows) means[t.first_row] = 0;
   }
@@ -117,13 +117,13 @@ void Pipeline::centralize(size_t place) {
 // A tensor of one element is left alone.
 void Pipeline::standardize(const Transform& transform, size_t place) {
   Numbers& means = values_[2 * place];
-  means = reducer_.means(work(), tensors, Unit::tensor);
+  reducer_.means(work(), tensors, Unit::tensor, means);
   for (const Tensor& t : tensors) {
     if (t.size < 2) means[t.index] = 0;
   }
   push(Elementwise::subtract, means, false);
   Numbers& spreads = values_[2 * place + 1];
-  spreads = reducer_.norms(work(), tensors, Source::gradient, Unit::tensor);
+  reducer_.norms(work(), tensors, Source::gradient, Unit::tensor, spreads);
   for (const Tensor& t : tensors) {
     const double root = std::sqrt(static_cast<double>(t.size));
     spreads[t.index] = t.size > 1 ? spreads[t.index] / root + transform.eps : 1;
@@ -153,25 +153,25 @@ void Pipeline::apply(const Transform& transform, size_t place, Outcome& outcome)
 
 // The first pass of a rule of two: slots, and the norms from which each tensor's trust follows.
 void Pipeline::advance() {
-  auto [of_params, of_measured] = reducer_.advance(work(), tensors);
-  const Numbers x =
-      reducer_.norms(work(), tensors, Source::param, Unit::tensor, std::move(of_params));
-  const Numbers y =
-      reducer_.norms(work(), tensors, Source::measured, Unit::tensor, std::move(of_measured));
+  Numbers &x = of_params_, &y = of_measured_;
+  reducer_.advance(work(), tensors, x, y);
+  reducer_.norms_from(work(), tensors, Source::param, Unit::tensor, x);
+  reducer_.norms_from(work(), tensors, Source::measured, Unit::tensor, y);
   for (const Tensor& t : tensors) {
     trust_[t.index] = trust_ratio(rows[t.row].trust, x[t.index], y[t.index]);
   }
 }
 
-Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads, Accumulated accumulated) {
+Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads,
+                      const Accumulated& accumulated) {
   Outcome outcome;
   ops_.clear();
   step_ = step;
-  raw_ = std::move(accumulated);
+  raw_ = accumulated;
   if (check_finite) {
     if (raw_.sums.empty()) {
-      raw_.sums =
-          reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor);
+      reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor,
+                    raw_.sums);
     }
     outcome.finite = reducer_.finite(work(), tensors, raw_.sums);
   }
@@ -184,7 +184,7 @@ Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads, Accumula
   if (rule().two_passes) advance();
   const Work w = work(zero_grads);
   const auto size = [](const Tensor& t) { return t.size; };
-  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+  pieces_.each(tensors, Source::measured, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().update(w, t, begin, end);
   });
   return outcome;
@@ -197,18 +197,22 @@ void Pipeline::accumulate(bool zero_grads, Numbers& sums) {
 
 double Pipeline::param_norm(Numbers sums) {
   ops_.clear();
-  return reducer_.norms(work(), tensors, Source::param, Unit::all, std::move(sums))[0];
+  reducer_.norms_from(work(), tensors, Source::param, Unit::all, sums);
+  return sums[0];
 }
 
 double Pipeline::global_norm() {
+  if (tensors.empty()) return 0;
+  Numbers norms;
   ops_.clear();
-  return tensors.empty() ? 0 : reducer_.norms(work(), tensors, Source::gradient, Unit::all)[0];
+  reducer_.norms(work(), tensors, Source::gradient, Unit::all, norms);
+  return norms[0];
 }
 
 bool Pipeline::all_finite() {
+  Numbers sums;
   ops_.clear();
-  const Numbers sums =
-      reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor);
+  reducer_.sums(work(), tensors, Source::gradient, Reduction::sum_squares, Unit::tensor, sums);
   return reducer_.finite(work(), tensors, sums);
 }
 

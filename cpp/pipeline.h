@@ -60,7 +60,8 @@ class Pipeline {
 
   // All passes of step number `step`. Writes nothing where check_finite finds a gradient that is
   // not.
-  Outcome run(int64_t step, bool check_finite, bool zero_grads, Accumulated accumulated = {});
+  Outcome run(int64_t step, bool check_finite, bool zero_grads,
+              const Accumulated& accumulated = {});
 
   // An update that writes the sum of squares of each new parameter to `sums`.
   void accumulate(bool zero_grads, Numbers& sums);
@@ -78,7 +79,7 @@ class Pipeline {
   std::vector<Row> rows;
 
  private:
-  Numbers clip_norms(Unit unit);
+  void clip_norms(Unit unit, Numbers& out);
   void clip(const Transform& transform, size_t place, Outcome& outcome);
   void adaptive_clip(const Transform& transform, size_t place);
   void centralize(size_t place);
@@ -98,7 +99,8 @@ class Pipeline {
   Reducer reducer_;
   int64_t step_ = 0;
   Accumulated raw_;  // of the gradients as they came, for the first norm to use again
-  Numbers trust_;    // of each tensor, for rules of two passes
+  Pieces pieces_;
+  Numbers trust_, of_params_, of_measured_;  // of each tensor, for rules of two passes
 };
 
 }  // namespace instep

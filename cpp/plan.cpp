@@ -176,9 +176,9 @@ auto Plan::released(F f) {
   return f();
 }
 
-Outcome Plan::run(Accumulated accumulated) {
+Outcome Plan::run(const Accumulated& accumulated) {
   return released(
-      [&] { return pipeline_.run(steps + 1, check_finite_, zero_grads_, std::move(accumulated)); });
+      [&] { return pipeline_.run(steps + 1, check_finite_, zero_grads_, accumulated); });
 }
 
 void Plan::retune(const std::vector<TransformTuple>& transforms) {
@@ -195,14 +195,14 @@ py::tuple Plan::finish_accumulated(const py::sequence& rows, Plan& sums) {
   return outcome;
 }
 
-py::tuple Plan::finish_with(const py::sequence& rows, Accumulated accumulated) {
+py::tuple Plan::finish_with(const py::sequence& rows, const Accumulated& accumulated) {
   const Use use(*this);
   set_gradients();
   read_rows(rows, pipeline_.rule(), use_, pipeline_.rows);
   if (!accumulated.sums.empty() && accumulated.sums.size() != pipeline_.tensors.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of sums");
   }
-  const Outcome outcome = run(std::move(accumulated));
+  const Outcome outcome = run(accumulated);
   if (outcome.finite) advance();
   return as_tuple(outcome);
 }

@@ -80,8 +80,8 @@ class Plan {
   void use_params_as_gradients();
   template <class F>
   auto released(F f);
-  Outcome run(Accumulated accumulated = {});
-  py::tuple finish_with(const py::sequence& rows, Accumulated accumulated);
+  Outcome run(const Accumulated& accumulated = {});
+  py::tuple finish_with(const py::sequence& rows, const Accumulated& accumulated);
   void advance();
 
   Pipeline pipeline_;

@@ -1,7 +1,10 @@
 #include "reductions.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "grid.h"
 
 namespace instep {
 namespace {
@@ -30,14 +33,34 @@ int64_t blocks_of(const Tensor& t, Unit unit) {
 }
 
 // The numbers of all tensors put together, for each of them; or each its own.
-Numbers unit_totals(Unit unit, const Numbers& each, bool maximum) {
-  if (unit != Unit::all) return each;
+void unit_totals(Unit unit, bool maximum, Numbers& each) {
+  if (unit != Unit::all) return;
   double total = 0;
   for (double x : each) total = maximum ? std::max(total, x) : total + x;
-  return Numbers(each.size(), total);
+  std::fill(each.begin(), each.end(), total);
+}
+
+int64_t whole(const Tensor& t) { return t.size; }
+
+// The grid that a pass over these streams is laid out by, as in kernels.cpp.
+Grid grid_for(const Tensor& t, Source source) {
+  if (source == Source::gradient) return grid_of(t.grad_logical);
+  Grid grid = grid_of(t.param);
+  if (source == Source::param) return grid;
+  if (grid.columns == 0) grid = grid_of(t.grad);
+  for (int k = 0; k < kMaxSlots && grid.columns == 0; ++k) grid = grid_of(t.slot[k]);
+  return grid;
 }
 
 }  // namespace
+
+int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
+  const Grid grid = grid_for(t, source);
+  if (grid.columns == 0) return kBlock;
+  const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, lines = grid.rows / (4 * threads * line);
+  const int64_t rows = std::min<int64_t>(std::max<int64_t>(lines, 2), 8) * line;
+  return rows * (size / (t.size / grid.columns));
+}
 
 void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {
   int64_t blocks = 0, row_blocks = 0;
@@ -52,23 +75,26 @@ void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {
   measured_.resize(two_passes ? blocks : 0);
 }
 
-Numbers Reducer::sums(const Work& work, const Tensors& tensors, Source source, Reduction kind,
-                      Unit unit, const Numbers& scales) {
-  const std::vector<int64_t>& first = unit == Unit::row ? row_first_ : first_;
-  const auto size = [unit](const Tensor& t) { return blocks_of(t, unit) * kBlock; };
-  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+void Reducer::sums(const Work& work, const Tensors& tensors, Source source, Reduction kind,
+                   Unit unit, Numbers& out, const Numbers& scales) {
+  const bool rows = unit == Unit::row;
+  const std::vector<int64_t>& first = rows ? row_first_ : first_;
+  const auto size = [rows](const Tensor& t) {
+    return rows ? blocks_of(t, Unit::row) * kBlock : t.size;
+  };
+  pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const double* scale = scales.empty() ? nullptr : scales.data() + unit_first(t, unit);
     const Pass pass = {source, kind, unit_length(t, unit), scale};
     double* partial = partials_.data() + first[t.index] + begin / kBlock;
-    kernels().reduce(work, t, begin / kBlock, end / kBlock, pass, partial);
+    kernels().reduce(work, t, begin / kBlock, block_count(end), pass, partial);
   });
-  return combined(tensors, partials_, unit, kind == Reduction::max_abs);
+  combine(tensors, partials_, unit, kind == Reduction::max_abs, out);
 }
 
 // The numbers of the blocks of each unit put together, in order.
-Numbers Reducer::combined(const Tensors& tensors, const Numbers& partials, Unit unit,
-                          bool maximum) const {
-  Numbers out(unit == Unit::row ? row_count_ : tensors.size(), 0.0);
+void Reducer::combine(const Tensors& tensors, const Numbers& partials, Unit unit, bool maximum,
+                      Numbers& out) const {
+  out.assign(unit == Unit::row ? row_count_ : tensors.size(), 0.0);
   for (const Tensor& t : tensors) {
     if (!t.active || t.size == 0) continue;
     const double* partial = partials.data() + (unit == Unit::row ? row_first_ : first_)[t.index];
@@ -80,62 +106,62 @@ Numbers Reducer::combined(const Tensors& tensors, const Numbers& partials, Unit 
       }
     }
   }
-  return out;
 }
 
 // The norms of the units whose sum of squares left the range of double: once more with elements
 // scaled by a power of two. Other units keep their norm.
-Numbers Reducer::rescued(const Work& work, const Tensors& tensors, Source source, Unit unit,
-                         const Numbers& totals) {
-  const Numbers peaks =
-      unit_totals(unit, sums(work, tensors, source, Reduction::max_abs, unit), true);
-  Numbers scales(totals.size());
+void Reducer::rescue(const Work& work, const Tensors& tensors, Source source, Unit unit,
+                     Numbers& totals) {
+  Numbers scales;
+  sums(work, tensors, source, Reduction::max_abs, unit, scales);
+  unit_totals(unit, true, scales);
   for (size_t i = 0; i < totals.size(); ++i) {
-    scales[i] = out_of_range(totals[i]) ? scale_for(peaks[i]) : 1;
+    scales[i] = out_of_range(totals[i]) ? scale_for(scales[i]) : 1;
   }
-  const Reduction scaled = Reduction::sum_squares_scaled;
-  Numbers norms = unit_totals(unit, sums(work, tensors, source, scaled, unit, scales), false);
-  for (size_t i = 0; i < norms.size(); ++i) norms[i] = std::sqrt(norms[i]) / scales[i];
-  return norms;
+  sums(work, tensors, source, Reduction::sum_squares_scaled, unit, totals, scales);
+  unit_totals(unit, false, totals);
+  for (size_t i = 0; i < totals.size(); ++i) totals[i] = std::sqrt(totals[i]) / scales[i];
 }
 
-Numbers Reducer::norms(const Work& work, const Tensors& tensors, Source source, Unit unit,
-                       Numbers known) {
-  if (known.empty()) known = sums(work, tensors, source, Reduction::sum_squares, unit);
-  Numbers totals = unit_totals(unit, known, false);
+void Reducer::norms(const Work& work, const Tensors& tensors, Source source, Unit unit,
+                    Numbers& out) {
+  sums(work, tensors, source, Reduction::sum_squares, unit, out);
+  norms_from(work, tensors, source, unit, out);
+}
+
+void Reducer::norms_from(const Work& work, const Tensors& tensors, Source source, Unit unit,
+                         Numbers& sums) {
+  unit_totals(unit, false, sums);
   const bool any_f64 = std::any_of(tensors.begin(), tensors.end(), [](const Tensor& t) {
     return t.active && t.dtype == Dtype::f64;
   });
   // Squares of float32 fit a double whatever they are.
-  if (any_f64 && std::any_of(totals.begin(), totals.end(), out_of_range)) {
-    return rescued(work, tensors, source, unit, totals);
+  if (any_f64 && std::any_of(sums.begin(), sums.end(), out_of_range)) {
+    return rescue(work, tensors, source, unit, sums);
   }
-  for (double& total : totals) total = std::sqrt(total);
-  return totals;
+  for (double& x : sums) x = std::sqrt(x);
 }
 
 // A sum that overflowed although its elements did not is taken again of elements scaled by a power
 // of two; infinities and NaN among the elements come out of it as they went in.
-Numbers Reducer::means(const Work& work, const Tensors& tensors, Unit unit) {
-  const auto mean_of = [&](Numbers sums, double scale) {
+void Reducer::means(const Work& work, const Tensors& tensors, Unit unit, Numbers& out) {
+  const auto means_of = [&](Reduction kind, double scale, Numbers& sums) {
+    this->sums(work, tensors, Source::gradient, kind, unit, sums);
     for (const Tensor& t : tensors) {
       if (t.size == 0) continue;
       const int64_t first = unit_first(t, unit), count = unit_count(t, unit);
       const double n = static_cast<double>(unit_length(t, unit));
       for (int64_t u = first; u < first + count; ++u) sums[u] = sums[u] / n / scale;
     }
-    return sums;
   };
-  Numbers means = mean_of(sums(work, tensors, Source::gradient, Reduction::sum, unit), 1);
+  means_of(Reduction::sum, 1, out);
   const auto overflowed = [](double mean) { return !std::isfinite(mean); };
-  if (std::any_of(means.begin(), means.end(), overflowed)) {
-    const Reduction scaled = Reduction::sum_scaled;
-    const Numbers again = mean_of(sums(work, tensors, Source::gradient, scaled, unit), kMeanScale);
-    for (size_t i = 0; i < means.size(); ++i) {
-      if (overflowed(means[i])) means[i] = again[i];
-    }
+  if (std::none_of(out.begin(), out.end(), overflowed)) return;
+  Numbers again;
+  means_of(Reduction::sum_scaled, kMeanScale, again);
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (overflowed(out[i])) out[i] = again[i];
   }
-  return means;
 }
 
 bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& known) {
@@ -145,30 +171,32 @@ bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& kn
   if (any_of(known, [](double x) { return std::isnan(x); })) return false;
   const auto infinite = [](double x) { return x == kInfinity; };
   if (!any_of(known, infinite)) return true;
-  const Reduction peak = Reduction::max_abs;
-  return !any_of(sums(work, tensors, Source::gradient, peak, Unit::tensor), infinite);
+  Numbers peaks;
+  sums(work, tensors, Source::gradient, Reduction::max_abs, Unit::tensor, peaks);
+  return !any_of(peaks, infinite);
 }
 
 void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums) {
-  const auto size = [](const Tensor& t) { return t.size; };
-  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+  const Source source = Source::measured;
+  pieces_.each(tensors, source, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().accumulate(work, t, begin, end, &partials_[first_[t.index] + begin / kBlock]);
   });
-  const Numbers fresh = combined(tensors, partials_, Unit::tensor, false);
+  combine(tensors, partials_, Unit::tensor, false, fresh_);
   sums.resize(tensors.size());
   for (const Tensor& t : tensors) {
-    if (t.active) sums[t.index] = fresh[t.index];
+    if (t.active) sums[t.index] = fresh_[t.index];
   }
 }
 
-std::pair<Numbers, Numbers> Reducer::advance(const Work& work, const Tensors& tensors) {
-  const auto size = [](const Tensor& t) { return t.size; };
-  for_each_piece(tensors, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+void Reducer::advance(const Work& work, const Tensors& tensors, Numbers& of_params,
+                      Numbers& of_measured) {
+  const Source source = Source::measured;
+  pieces_.each(tensors, source, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
     const int64_t first = first_[t.index] + begin / kBlock;
     kernels().advance(work, t, begin, end, &partials_[first], &measured_[first]);
   });
-  return {combined(tensors, partials_, Unit::tensor, false),
-          combined(tensors, measured_, Unit::tensor, false)};
+  combine(tensors, partials_, Unit::tensor, false, of_params);
+  combine(tensors, measured_, Unit::tensor, false, of_measured);
 }
 
 }  // namespace instep

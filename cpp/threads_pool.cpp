@@ -87,13 +87,15 @@ void wait_until(Member& own, Condition holds) {
 
 void take_part(Pool& pool, int self, uint32_t region) {
   const int threads = pool.threads.load(std::memory_order_relaxed);
-  int chunk;
+  int chunk, done = 0;
   for (int i = 0; i < threads; ++i) {
     while (claim(pool.members[(self + i) % threads], region, chunk)) {
       pool.body(pool.context, chunk);
-      if (pool.unfinished.fetch_sub(1) == 1) wake(pool.members[0]);
+      ++done;
     }
   }
+  // Once for all of them: the counter's cache line is another thread's each time.
+  if (done > 0 && pool.unfinished.fetch_sub(done) == done) wake(pool.members[0]);
 }
 
 void* work(void* member) {

@@ -2,47 +2,12 @@
 // C-ordered parameter. A block by itself would fetch a cache line for each of its elements; so the
 // blocks whose elements share lines are gathered together, as one tile, and worked on in turn.
 #pragma once
+#include "grid.h"
 #include "memory.h"
 
 namespace {
 
 using namespace instep;
-
-// A walk seen as rows and columns: rows are the places along the axis that is fastest in memory,
-// `step` bytes apart, columns what the axes inside that one have. No columns: nothing to tile, for
-// the innermost axis is the fastest.
-struct Grid {
-  int64_t rows = 0, columns = 0, step = 0;
-  bool operator==(const Grid& g) const { return rows == g.rows && columns == g.columns; }
-};
-
-inline int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-inline Grid grid_of(const Stream& s) {
-  int fast = s.ndim - 1;
-  for (int d = 0; d < s.ndim; ++d) {
-    if (s.strides[d] != 0 && magnitude(s.strides[d]) < magnitude(s.strides[fast])) fast = d;
-  }
-  if (fast == s.ndim - 1) return {};
-  Grid grid = {s.shape[fast], 1, s.strides[fast]};
-  for (int d = fast + 1; d < s.ndim; ++d) grid.columns *= s.shape[d];
-  return grid;
-}
-
-// Units of so many elements cut into blocks, in order.
-struct Cut {
-  int64_t unit;
-
-  int64_t blocks() const { return (unit + kBlock - 1) / kBlock; }  // of each unit
-  int64_t start(int64_t block) const { return block / blocks() * unit + block % blocks() * kBlock; }
-  int64_t length(int64_t block) const { return smaller(kBlock, unit - block % blocks() * kBlock); }
-  // The first block that starts there or behind.
-  int64_t from(int64_t place) const {
-    return place / unit * blocks() + (place % unit + kBlock - 1) / kBlock;
-  }
-};
 
 // Copies columns [begin, end) of rows [top, bottom), element by element.
 template <class T>

@@ -18,10 +18,11 @@ from test_bits import Run, assert_same, seed_of
 Engines = Callable[[], Iterator[str]]
 
 # Rows and columns as the tiles see them: short rows and long ones, of which a tile has a part only;
-# fewer rows than a line has elements, and more than a tile; blocks that end in the next row or in
-# the next but one; axes outside of the two; axes of one element and of none.
+# fewer rows than a line has elements, and more than a tile or a band; blocks that end in the next
+# row or in the next but one; axes outside of the two; axes of one element and of none.
 SHAPES = [
     (67, 45), (1100, 3), (3, 1100), (33, 1023), (18, 1500), (5, 9001), (35, 4160), (17, 5000),
+    (134, 1025), (130, 2048), (131, 7, 150),
     (2, 17, 4001), (40, 3, 50), (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9), (4, 1, 3000),
     (5, 0, 3), (2, 3, 1),
 ]  # fmt: skip
@@ -29,6 +30,7 @@ RECIPES: dict[str, tuple[Any, list[Any]]] = {
     "plain": (instep.Adam, []),
     "norm": (instep.AdamW, [instep.ClipByGlobalNorm(1.0)]),
     "rows": (instep.SGD, [instep.Centralize(), instep.ClipByRowNorm(0.5)]),
+    "mean": (instep.SGD, [instep.Standardize()]),
     "noise": (instep.Adam, [instep.AddNoise(0.1)]),
     "two passes": (instep.LAMB, []),
 }

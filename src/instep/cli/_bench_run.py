@@ -162,13 +162,11 @@ def run_one(
     settings.progress(f"{case.title}, {size.label}")
     wanted = answer(problem)
     able = [c for c in among if c.refusal(case, size, dtype, threads) is None]
-    groups = []
     with using_threads(threads, [*able, *unchecked]):
-        for group in in_groups(problem, able, settings.memory):
-            everyone = _checked(problem, group, wanted)
-            everyone += [cls(case, problem.start, problem.grads) for cls in unchecked]
-            timings = measure(everyone, settings.repeats)
-            groups.append({c.name: t for c, t in zip(everyone, timings, strict=True)})
+        groups = [
+            _timed(problem, group, wanted, unchecked, settings.repeats)
+            for group in in_groups(problem, able, settings.memory)
+        ]
     return Result(case, size, threads, problem.bytes_per_step, core, groups)
 
 
@@ -181,6 +179,20 @@ def in_groups(problem: Problem, among: Sequence[Class], memory: float) -> Iterat
         room += 1
     for at in range(0, max(1, len(others)), room):
         yield [first, *others[at : at + room]]
+
+
+def _timed(
+    problem: Problem,
+    group: Sequence[Class],
+    wanted: list[Any],
+    unchecked: Sequence[Class],
+    repeats: int,
+) -> dict[str, Timing]:
+    """Return the samples of each; their arrays are gone before the next group comes."""
+    everyone = _checked(problem, group, wanted)
+    everyone += [cls(problem.case, problem.start, problem.grads) for cls in unchecked]
+    timings = measure(everyone, repeats)
+    return {c.name: t for c, t in zip(everyone, timings, strict=True)}
 
 
 def _checked(problem: Problem, group: Sequence[Class], wanted: list[Any]) -> list[Contestant]:

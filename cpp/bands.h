@@ -1,0 +1,131 @@
+// Sums of arrays in F order: side by side for a band of rows, which are neighbours in memory. Every
+// lane of every row gets its elements in the order of the walk, so the bits are those of reduce.h,
+// and nothing has to be gathered.
+#pragma once
+#include "grid.h"
+#include "memory.h"
+#include "reduce.h"
+
+namespace {
+
+// Whether the rows of a walk lie side by side, and each begins a block.
+template <class T>
+bool banded(const Stream& s, const Grid& grid, int64_t size) {
+  return grid.columns >= kBlock && grid.step == sizeof(T) && s.shape[0] == grid.rows &&
+         grid.rows * grid.columns == size;
+}
+
+template <class T, class F>
+class Bands {
+ public:
+  Bands(const Stream& stream, const Grid& grid, const Cut& cut, F f)
+      : stream_(stream), grid_(grid), cut_(cut), f_(f) {}
+
+  // Writes the numbers of the blocks [begin, end).
+  void reduce(int64_t begin, int64_t end, double* partial) {
+    if (begin == end) return;
+    begin_ = begin;
+    end_ = end;
+    partial_ = partial;
+    const int64_t last = cut_.start(end - 1) / grid_.columns;
+    for (row_ = cut_.start(begin) / grid_.columns; row_ <= last; row_ += rows_) {
+      rows_ = smaller(kRows, last + 1 - row_);
+      reduce_band();
+    }
+  }
+
+ private:
+  static constexpr int64_t kRows = 128;
+  static constexpr int64_t kPitch = kRows + 8;  // lest all lanes of a row compete for cache sets
+  static constexpr int64_t kNever = INT64_MAX;
+
+  // Columns count on into the next row, where the last block of each row has its end.
+  void reduce_band() {
+    __builtin_memset(lanes_, 0, sizeof lanes_);
+    for (int64_t h = 0; h < rows_; ++h) {
+      const int64_t block = larger(begin_, cut_.from(first_of(h)));
+      block_[h] = block;
+      from_[h] = kNever;
+      next_[h] = block < end_ ? cut_.start(block) - first_of(h) : kNever;
+    }
+    for (int64_t at = soonest(); at != kNever;) {
+      for (int64_t h = 0; h < rows_; ++h) {
+        if (next_[h] == at) turn(h, at);
+      }
+      const int64_t stop = soonest();
+      if (stop == kNever) return;
+      if (at < grid_.columns) add(row_, at, smaller(stop, grid_.columns), 0);
+      if (stop > grid_.columns) {
+        add(row_ + 1, larger(at, grid_.columns) - grid_.columns, stop - grid_.columns,
+            grid_.columns);
+      }
+      at = stop;
+    }
+  }
+
+  int64_t first_of(int64_t h) const { return (row_ + h) * grid_.columns; }
+
+  int64_t soonest() const {
+    int64_t least = kNever;
+    for (int64_t h = 0; h < rows_; ++h) least = smaller(least, next_[h]);
+    return least;
+  }
+
+  // Where a block of a row ends, and maybe the next one begins.
+  void turn(int64_t h, int64_t at) {
+    if (from_[h] != kNever) partial_[block_[h]++ - begin_] = total(h);
+    for (int64_t k = 0; k < kLanes; ++k) lanes_[k][h] = 0;
+    const bool more = at < grid_.columns && block_[h] < end_;
+    from_[h] = at;
+    next_[h] = more ? at + cut_.length(block_[h]) : kNever;
+  }
+
+  double total(int64_t h) const {
+    double lane[kLanes];
+    for (int64_t k = 0; k < kLanes; ++k) lane[k] = lanes_[(from_[h] + k) & (kLanes - 1)][h];
+    return Lanes<F>(f_, lane).total();
+  }
+
+  // The columns [begin, end) from the given row on; the first is the (shift + begin)th.
+  void add(int64_t row, int64_t begin, int64_t end, int64_t shift) {
+    const int64_t rows = smaller(rows_, grid_.rows - row);
+    int64_t k = shift + begin;
+    walk(stream_, row * grid_.columns + begin, end - begin,
+         [&](const char* in, int64_t stride, int64_t count) {
+           for (; count > 0; --count, in += stride) {
+             add(reinterpret_cast<const T*>(in), stride, rows, lanes_[k++ & (kLanes - 1)]);
+           }
+         });
+  }
+
+  void add(const T* x, int64_t stride, int64_t rows, double* lane) const {
+    constexpr int64_t kAhead = 8, kLine = 64 / sizeof(T);
+    const char* later = reinterpret_cast<const char*>(x) + kAhead * stride;
+    for (int64_t h = 0; h < rows; h += kLine) __builtin_prefetch(later + h * sizeof(T));
+    int64_t h = 0;
+    for (; h + kWidth <= rows; h += kWidth) add(x + h, lane + h);
+    if (h == rows) return;
+    T rest[kWidth] = {};
+    for (int64_t j = 0; h + j < rows; ++j) rest[j] = x[h + j];
+    add(rest, lane + h);
+  }
+
+  void add(const T* x, double* lane) const {
+    Doubles sum;
+    __builtin_memcpy(&sum, lane, sizeof sum);
+    sum = f_(sum, widened(x));
+    __builtin_memcpy(lane, &sum, sizeof sum);
+  }
+
+  const Stream& stream_;
+  const Grid grid_;
+  const Cut cut_;
+  const F f_;
+  int64_t begin_, end_;
+  double* partial_;
+  int64_t row_, rows_;                                // of this band
+  int64_t block_[kRows], from_[kRows], next_[kRows];  // of each row, and its columns
+  alignas(64) double lanes_[kLanes][kPitch];          // of all rows
+};
+
+}  // namespace

@@ -1,0 +1,78 @@
+// The division of a pass among threads.
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "kernels.h"
+#include "parallel.h"
+
+namespace instep {
+
+using Tensors = std::vector<Tensor>;
+
+inline int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; }
+
+// Where pieces of a tensor that is taken as `size` elements may begin: where neighbours in memory
+// are far apart in the walk, after as many rows as fill some cache lines of each column. Too many
+// for a thread's share would leave others without.
+int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads);
+
+class Pieces {
+ public:
+  // Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every
+  // active tensor, in chunks of equal cost. Pieces begin at multiples of kBlock; what is read for
+  // the source decides at which.
+  template <class Size, class F>
+  void each(const Tensors& tensors, Source source, Size size, F f) {
+    int64_t elements = 0;
+    for (const Tensor& t : tensors) elements += t.active ? t.size : 0;
+    const int threads = threads_for(elements);
+    if (threads == 1) {
+      for (const Tensor& t : tensors) {
+        if (t.active && t.size > 0) f(t, 0, size(t));
+      }
+      return;
+    }
+    const int64_t cost = place(tensors, size);
+    const int64_t chunks = std::max<int64_t>(std::min(cost / kChunk, kMaxChunks) / threads, 1);
+    const int64_t share = cost / (threads * chunks);
+    parallel_for(threads, static_cast<int>(chunks), [&](int chunk) {
+      const int64_t low = share * chunk;
+      const int64_t high = chunk + 1 == threads * chunks ? cost : low + share;
+      size_t i = std::upper_bound(starts_.begin(), starts_.end(), low) - starts_.begin() - 1;
+      for (; i < tensors.size() && starts_[i] < high; ++i) {
+        const Tensor& t = tensors[i];
+        if (starts_[i] == starts_[i + 1]) continue;
+        const int64_t n = size(t), grain = grain_of(t, source, n, threads);
+        const int64_t begin = border(low - starts_[i], n, grain);
+        const int64_t end = border(high - starts_[i], n, grain);
+        if (begin < end) f(t, begin, end);
+      }
+    });
+  }
+
+ private:
+  static constexpr int64_t kTensorCost = 64;  // of a tensor however small, in elements
+  static constexpr int64_t kChunk = 16 * kBlock;
+  static constexpr int64_t kMaxChunks = 1 << 15;  // of all threads
+
+  // Lines the tensors up; returns what all cost.
+  template <class Size>
+  int64_t place(const Tensors& tensors, Size size) {
+    starts_.resize(tensors.size() + 1);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const Tensor& t = tensors[i];
+      starts_[i + 1] = starts_[i] + (t.active && t.size > 0 ? size(t) + kTensorCost : 0);
+    }
+    return starts_.back();
+  }
+
+  static int64_t border(int64_t offset, int64_t n, int64_t grain) {
+    if (offset <= 0) return 0;
+    return std::min(n, block_count((offset + grain - 1) / grain * grain) * kBlock);
+  }
+
+  std::vector<int64_t> starts_;  // of each tensor, in cost
+};
+
+}  // namespace instep
