@@ -40,40 +40,35 @@ inline Doubles sum_with_square(Doubles sum, Doubles x, float) {
 #endif
 }
 
-struct Added {
-  template <class V>
-  static V combine(V a, V b) {
-    return a + b;
-  }
-};
-
+// Each says how an element is added to its lane, and whether lanes keep a peak instead of a sum.
 template <class T>
-struct SumSquares : Added {
+struct SumSquares {
+  static constexpr bool kPeak = false;
   Doubles operator()(Doubles sum, Doubles x) const { return sum_with_square(sum, x, T()); }
 };
 
 // For sums that leave the range of double: scale is a power of two, so the products are exact.
-struct SumSquaresScaled : Added {
+struct SumSquaresScaled {
+  static constexpr bool kPeak = false;
   double scale;
   Doubles operator()(Doubles sum, Doubles x) const {
     return sum_with_square(sum, x * scale, double());
   }
 };
 
-struct Sum : Added {
+struct Sum {
+  static constexpr bool kPeak = false;
   Doubles operator()(Doubles sum, Doubles x) const { return sum + x; }
 };
 
-struct SumScaled : Added {
+struct SumScaled {
+  static constexpr bool kPeak = false;
   Doubles operator()(Doubles sum, Doubles x) const { return sum + x * kMeanScale; }
 };
 
 struct MaxAbs {
+  static constexpr bool kPeak = true;
   Doubles operator()(Doubles peak, Doubles x) const { return maximum(peak, x < 0 ? -x : x); }
-  template <class V>
-  static V combine(V a, V b) {
-    return maximum(a, b);
-  }
 };
 
 // The lanes of one block, from its first element on. Unrolled, so that they stay in registers.
@@ -102,17 +97,22 @@ class Lanes {
 #pragma GCC unroll 8
     for (int half = kVectors / 2; half > 0; half /= 2) {
 #pragma GCC unroll 16
-      for (int k = 0; k < half; ++k) lane_[k] = f_.combine(lane_[k], lane_[k + half]);
+      for (int k = 0; k < half; ++k) lane_[k] = both(lane_[k], lane_[k + half]);
     }
     double last[kWidth];
     __builtin_memcpy(last, lane_, sizeof last);
     for (int half = kWidth / 2; half > 0; half /= 2) {
-      for (int j = 0; j < half; ++j) last[j] = f_.combine(last[j], last[j + half]);
+      for (int j = 0; j < half; ++j) last[j] = both(last[j], last[j + half]);
     }
     return last[0];
   }
 
  private:
+  template <class V>
+  static V both(V a, V b) {
+    return F::kPeak ? maximum(a, b) : a + b;
+  }
+
   template <class T>
   void add(const T* x) {
 #pragma GCC unroll 16
@@ -136,7 +136,7 @@ double reduce_block(Reduction kind, double scale, const T* x, int64_t n) {
     case Reduction::sum_squares:
       return reduce_block(SumSquares<T>{}, x, n);
     case Reduction::sum_squares_scaled:
-      return reduce_block(SumSquaresScaled{{}, scale}, x, n);
+      return reduce_block(SumSquaresScaled{scale}, x, n);
     case Reduction::max_abs:
       return reduce_block(MaxAbs{}, x, n);
     case Reduction::sum:
