@@ -45,7 +45,7 @@ class Bands {
     for (int64_t h = 0; h < rows_; ++h) {
       const int64_t block = larger(begin_, cut_.from(first_of(h)));
       block_[h] = block;
-      from_[h] = kNever;
+      begun_[h] = false;
       next_[h] = block < end_ ? cut_.start(block) - first_of(h) : kNever;
     }
     for (int64_t at = soonest(); at != kNever;) {
@@ -73,16 +73,18 @@ class Bands {
 
   // Where a block of a row ends, and maybe the next one begins.
   void turn(int64_t h, int64_t at) {
-    if (from_[h] != kNever) partial_[block_[h]++ - begin_] = total(h);
+    if (begun_[h]) partial_[block_[h]++ - begin_] = total(h);
     for (int64_t k = 0; k < kLanes; ++k) lanes_[k][h] = 0;
     const bool more = at < grid_.columns && block_[h] < end_;
-    from_[h] = at;
+    begun_[h] = true;
     next_[h] = more ? at + cut_.length(block_[h]) : kNever;
   }
 
+  // Lanes count from column 0, not from where the block begins: halves of a ring are combined in
+  // the same pairs wherever it is cut.
   double total(int64_t h) const {
     double lane[kLanes];
-    for (int64_t k = 0; k < kLanes; ++k) lane[k] = lanes_[(from_[h] + k) & (kLanes - 1)][h];
+    for (int64_t k = 0; k < kLanes; ++k) lane[k] = lanes_[k][h];
     return Lanes<F>(f_, lane).total();
   }
 
@@ -123,9 +125,10 @@ class Bands {
   const F f_;
   int64_t begin_, end_;
   double* partial_;
-  int64_t row_, rows_;                                // of this band
-  int64_t block_[kRows], from_[kRows], next_[kRows];  // of each row, and its columns
-  alignas(64) double lanes_[kLanes][kPitch];          // of all rows
+  int64_t row_, rows_;                  // of this band
+  int64_t block_[kRows], next_[kRows];  // of each row: its block, and the column of its next turn
+  bool begun_[kRows];
+  alignas(64) double lanes_[kLanes][kPitch];  // of all rows
 };
 
 }  // namespace

@@ -34,7 +34,7 @@ class Pieces {
       return;
     }
     const int64_t cost = place(tensors, size);
-    const int64_t chunks = std::max<int64_t>(std::min(cost / kChunk, kMaxChunks) / threads, 1);
+    const int64_t chunks = std::clamp<int64_t>(cost / (kChunk * threads), 1, kMaxChunks);
     const int64_t share = cost / (threads * chunks);
     parallel_for(threads, static_cast<int>(chunks), [&](int chunk) {
       const int64_t low = share * chunk;
@@ -54,7 +54,7 @@ class Pieces {
  private:
   static constexpr int64_t kTensorCost = 64;  // of a tensor however small, in elements
   static constexpr int64_t kChunk = 16 * kBlock;
-  static constexpr int64_t kMaxChunks = 1 << 15;  // of all threads
+  static constexpr int64_t kMaxChunks = 64;  // of each thread: more cost some percent
 
   // Lines the tensors up; returns what all cost.
   template <class Size>

@@ -22,17 +22,26 @@ from ._structure import Groups
 from .transforms import Transform
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+PAGE, APART = 4096, 1024
+LARGE = 1 << 15  # below, the room for a place would be too much of the whole
 MOST_STEPS = 2**53  # what a double counts exactly
 KEYS = ["optimizer", "names", "state", "param_groups", "transforms", "steps"]
 
 State = dict[str, np.ndarray]
 
 
-def aligned_zeros(like: np.ndarray, order: Literal["K", "C"] = "K") -> np.ndarray:
-    """Return zeros with the shape, dtype and axis order of an array, on a 64-byte border."""
+def aligned_zeros(like: np.ndarray, order: Literal["K", "C"] = "K", place: int = 0) -> np.ndarray:
+    """Return zeros with the shape, dtype and axis order of an array, on a 64-byte border.
+
+    Large ones have a place of their own in the page, apart from the array's: where addresses differ
+    by less than a vector in their last 12 bits, a CPU takes a load for one of what it just stored,
+    and waits. Adam on 1e7 elements takes a tenth longer then, a fifth on one thread.
+    """
     strides = np.empty_like(like, order=order, subok=False).strides
-    memory = np.zeros(like.nbytes + ALIGNMENT, np.uint8)
-    offset = -memory.ctypes.data % ALIGNMENT
+    room = PAGE if like.nbytes >= LARGE else ALIGNMENT
+    memory = np.zeros(like.nbytes + room, np.uint8)
+    wanted = (like.ctypes.data + (place + 1) * APART) // ALIGNMENT * ALIGNMENT
+    offset = (wanted - memory.ctypes.data) % room
     return np.ndarray(like.shape, like.dtype, memory.data, offset, strides)
 
 

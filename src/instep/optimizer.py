@@ -81,7 +81,7 @@ class Optimizer(Rule):
     # Construction.
 
     def _allocated(self, param: np.ndarray, group: ParamGroup) -> State:
-        slots = {name: aligned_zeros(param) for name in group.slots}
+        slots = {name: aligned_zeros(param, place=k) for k, name in enumerate(group.slots)}
         if type(self)._start is not Optimizer._start:
             for name, value in self._start(group.at(0)).items():
                 slots[name][...] = value

@@ -123,5 +123,5 @@ def memory_needed(case: Case, size: Size, dtype: str, contestants: int) -> int:
     """Return about how many bytes so many contestants, the limit and the check hold at once."""
     shared = 3  # where all start, the gradients, and where the reference ends
     own = (contestants + 1) * (2 + case.slots)  # parameter, slots; some copy the gradient
-    temporaries = 8  # of the reference, which sums a norm in double precision
+    temporaries = 4  # of the reference; others have more, but not while it is at work
     return size.elements * np.dtype(dtype).itemsize * (shared + own + temporaries)

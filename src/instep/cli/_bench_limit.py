@@ -37,7 +37,7 @@ class Traffic(Contestant):
         super().__init__(case, start, grads)
         names = [f"[{i}]" for i in range(len(start))]
         slot_names = [f"slot{k}" for k in range(case.slots)]
-        slots = [tuple(aligned_zeros(p) for _ in slot_names) for p in start]
+        slots = [tuple(aligned_zeros(p, place=k) for k in range(case.slots)) for p in start]
         buffers = Buffers(names, self.params).seal(slots, slot_names)
         self._plan = make_plan("native", "traffic", None, buffers)
         self._plan.assign_rows([0] * len(names), [0])
