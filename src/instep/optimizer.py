@@ -28,7 +28,7 @@ from ._options import (
     new_report,
 )
 from ._rule import Rule
-from ._state import Archive, State, aligned_zeros
+from ._state import Archive, State, zero_slots
 
 
 class Optimizer(Rule):
@@ -81,7 +81,7 @@ class Optimizer(Rule):
     # Construction.
 
     def _allocated(self, param: np.ndarray, group: ParamGroup) -> State:
-        slots = {name: aligned_zeros(param, place=k) for k, name in enumerate(group.slots)}
+        slots = zero_slots(param, group.slots)
         if type(self)._start is not Optimizer._start:
             for name, value in self._start(group.at(0)).items():
                 slots[name][...] = value

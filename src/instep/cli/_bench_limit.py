@@ -9,7 +9,7 @@ import numpy as np
 
 from .._buffers import Buffers
 from .._plans import Row, make_plan
-from .._state import aligned_zeros
+from .._state import zero_slots
 from ._bench_cases import Arrays, Case, Problem
 from ._bench_contestants import Contestant, Native
 from ._bench_sizes import one
@@ -37,7 +37,7 @@ class Traffic(Contestant):
         super().__init__(case, start, grads)
         names = [f"[{i}]" for i in range(len(start))]
         slot_names = [f"slot{k}" for k in range(case.slots)]
-        slots = [tuple(aligned_zeros(p, place=k) for k in range(case.slots)) for p in start]
+        slots = [tuple(zero_slots(p, slot_names).values()) for p in start]
         buffers = Buffers(names, self.params).seal(slots, slot_names)
         self._plan = make_plan("native", "traffic", None, buffers)
         self._plan.assign_rows([0] * len(names), [0])
