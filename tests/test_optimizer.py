@@ -96,6 +96,17 @@ def test_state_is_aligned_and_ordered_as_the_parameter(case: Case) -> None:
             assert (slot == slot.flat[0]).all()
 
 
+def test_state_is_far_in_the_page_from_its_parameter() -> None:
+    """A load that follows a store to nearly the same place in another page waits for it."""
+    for size in (4096, 100_000):
+        p = np.zeros(size, np.float32)
+        opt = instep.Adam([p], amsgrad=True)
+        places = [a.ctypes.data % 4096 for a in (p, *opt.state[0].values())]
+        gaps = [(a - b) % 4096 for a in places for b in places if a is not b]
+        assert len(gaps) == 12
+        assert min(gaps) >= 192
+
+
 def test_slot_names_are_torchs() -> None:
     w = [np.zeros(1)]
     assert set(instep.SGD(w).state[0]) == set()
