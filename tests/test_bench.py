@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import instep
 from bench_command import bench_module, run
@@ -19,12 +21,15 @@ from instep.cli import (
     _bench_every,
     _bench_machine,
     _bench_run,
+    _bench_table,
     _bench_timing,
 )
 from instep.cli._bench_cases import CASES, Case, Problem, memory_needed
 from instep.cli._bench_contestants import Contestant, Idiom, Native, Reference, Tuned, contestants
 from instep.cli._bench_limit import Traffic
-from instep.cli._bench_sizes import SIZES, Size
+from instep.cli._bench_run import Result
+from instep.cli._bench_sizes import SIZES, Size, many
+from instep.cli._bench_timing import Timing
 from instep.transforms import Transform
 
 TORCH = "torch_fused"
@@ -82,18 +87,21 @@ def test_table_fits_80_columns(hasty: None) -> None:
     for case in CASES:
         bytes_each = case.bytes_per_element(4)
         assert f"{case.title}: {bytes_each} bytes per element" in done.stdout
-    for word in (
-        "µs/step",
-        "ns/elem",
-        "GB/s",
-        "binds",
-        "of it",
-        "torch",
-        "NumPy",
-        "out=",
-        "reference",
-    ):
+    for word in ("µs/", "step", "ns/", "elem", "GB/s", "binds", "of it", "torch", "out=", "erence"):
         assert word in done.stdout
+
+
+def test_the_widest_table_fits_80_columns() -> None:
+    """Where arithmetic binds, steps are long, and others take hundreds of times as long."""
+    others = [TORCH, *(c.name for c in (Idiom, Tuned, Reference))]
+    times = {"instep": 0.1234, "call": 1e-6, "traffic": 1e-6, **dict.fromkeys(others, 90.0)}
+    timings = {name: Timing(1, [seconds]) for name, seconds in times.items()}
+    wide = Result(CASES[0], many(1000, 64), 1, 28 * 64000, 1e-6, [timings])
+    out = io.StringIO()
+    _bench_table.show(Console(file=out, width=80), [wide])
+    assert "…" not in out.getvalue()
+    assert "arithm. " in out.getvalue()
+    assert "123400" in out.getvalue()
 
 
 def test_bytes_per_element() -> None:
