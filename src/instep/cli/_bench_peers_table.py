@@ -21,7 +21,7 @@ from ._bench_table import (
 
 HEADS = {
     "torch_default": "torch",
-    "torch_foreach": "torch\neach",
+    "torch_foreach": "fore-\neach",
     "torch_fused": "torch\nfused",
     "numba": "numba",
     "numba_fastmath": "numba\nfast",
@@ -53,7 +53,7 @@ def show(console: Console, results: Sequence[Result], notes: Sequence[str] = ())
 
 
 def _limits(results: Sequence[Result]) -> Table:
-    heads = ("step\nµs", "step", "call", "traffic", "arith-\nmetic", "binds", "of it")
+    heads = ("µs a\nstep", "ns", "call", "traffic", "arith-\nmetic", "binds", "of it")
     table = table_of(f"{title_of(results[0])}, ns per element", "elements", heads)
     for r in results:
         bounds = (shown(b * 1e9 / r.size.elements) for b in r.bounds)

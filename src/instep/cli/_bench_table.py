@@ -32,7 +32,8 @@ LIMITS = (
     "Limits. call: a step on arrays of two elements; traffic: a loop that reads and writes the "
     "same and computes nothing (with clipping by global norm it reads the gradients twice); "
     "arithmetic: the step with all in the level 1 cache, without the call, divided by the "
-    "threads at work. The largest binds; the share says how much of its speed is reached."
+    "threads at work. The largest binds; the share says how much of its speed is reached (a limit "
+    "that was measured at a busier moment can be exceeded)."
 )
 
 

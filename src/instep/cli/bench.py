@@ -87,7 +87,7 @@ class Dtype(StrEnum):
 def bench(
     *,
     quick: Annotated[
-        bool, typer.Option("--quick", help="At most 1e5 elements and 3 repeats: some seconds.")
+        bool, typer.Option("--quick", help="At most 1e5 elements and 3 repeats: half a minute.")
     ] = False,
     every: Annotated[
         bool,
