@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,33 @@ def linear(rng: np.random.Generator) -> nn.Linear:
     return layer
 
 
+def normalizing(rng: np.random.Generator) -> nn.BatchNorm:
+    layer = nn.BatchNorm(N_IN, dtype=np.float64)
+    for p in (*layer.params.values(), layer.running_mean):
+        p[...] = rng.standard_normal(N_IN)
+    return layer
+
+
+class Again(np.random.Generator):
+    """Draws the same numbers each time, so that differences can be taken."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(7))
+
+    def random(self, *args: Any, **kwargs: Any) -> Any:
+        return np.random.default_rng(7).random(*args, **kwargs)
+
+
 LAYERS: dict[str, Callable[[np.random.Generator], nn.Layer]] = {
     "linear": linear,
     "relu": lambda rng: nn.ReLU(),
     "leaky": lambda rng: nn.LeakyReLU(0.2),
     "tanh": lambda rng: nn.Tanh(),
+    "batch norm": normalizing,
+    "batch norm in use": lambda rng: normalizing(rng).eval(),
+    "dropout": lambda rng: nn.Dropout(0.4, Again()),
+    "dropout in use": lambda rng: nn.Dropout(0.4, rng).eval(),
+    "residual": lambda rng: nn.Residual(nn.Linear(N_IN, N_IN, rng, dtype=np.float64), nn.Tanh()),
     "deep": lambda rng: nn.Sequential(
         linear(rng), nn.Tanh(), nn.Sequential(nn.Linear(N_OUT, 6, rng, nn.xavier, np.float64))
     ),
@@ -75,6 +98,53 @@ def test_cross_entropy_gradient() -> None:
     want = slopes(lambda: loss.forward(y, target), y)
     loss.forward(y, target)
     np.testing.assert_allclose(loss.backward(), want, rtol=1e-6, atol=1e-9)
+
+
+def test_mse_gradient() -> None:
+    rng = np.random.default_rng(4)
+    loss, y, target = nn.MSE(), rng.standard_normal((4, 3)), rng.standard_normal((4, 3))
+    loss.forward(y, target)
+    want = slopes(lambda: loss.forward(y, target), y)
+    loss.forward(y, target)
+    np.testing.assert_allclose(loss.backward(), want, rtol=1e-6, atol=1e-9)
+
+
+def test_batch_norm_is_torch_s() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install torch==2.13.0")
+    rng = np.random.default_rng(8)
+    ours, theirs = nn.BatchNorm(3, dtype=np.float64), torch.nn.BatchNorm1d(3, dtype=torch.float64)
+    for _ in range(4):
+        x = rng.standard_normal((6, 3)) * 5 + 2
+        want = theirs(torch.from_numpy(x)).detach().numpy()
+        np.testing.assert_allclose(ours.forward(x), want, rtol=1e-12)
+    np.testing.assert_allclose(ours.running_mean, theirs.running_mean.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(ours.running_var, theirs.running_var.numpy(), rtol=1e-12)
+    want = theirs.eval()(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(ours.eval().forward(x), want, rtol=1e-12)
+
+
+def test_dropout_keeps_the_mean() -> None:
+    layer = nn.Dropout(0.3, np.random.default_rng(9))
+    x = np.ones((1000, 100), np.float32)
+    y = layer.forward(x)
+    assert y.dtype == np.float32
+    assert (y == 0).mean() == pytest.approx(0.3, abs=0.01)
+    assert y.mean() == pytest.approx(1, abs=0.01)
+    np.testing.assert_array_equal(layer.backward(x), y)
+    assert layer.eval().forward(x) is x
+
+
+def test_modes_reach_all_layers() -> None:
+    rng = np.random.default_rng(0)
+    dropout, norm = nn.Dropout(0.5, rng), nn.BatchNorm(2)
+    net = nn.Sequential(nn.Residual(norm, dropout), nn.Tanh())
+    assert net.eval() is net
+    assert not dropout.training
+    assert not norm.training
+    net.train()
+    assert dropout.training
+    assert norm.training
+    assert list(net.params) == ["residual0.batchnorm0.weight", "residual0.batchnorm0.bias"]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -146,6 +216,29 @@ def test_initial_weights() -> None:
 
 REFUSED = [
     (lambda: nn.Linear(0, 3, np.random.default_rng(0)), "n_in: must be an integer >= 1; got 0"),
+    (lambda: nn.BatchNorm(0), "n: must be an integer >= 1; got 0"),
+    (lambda: nn.BatchNorm(2, eps=0.0), "eps: must be a finite number, > 0; got 0.0"),
+    (lambda: nn.BatchNorm(2, momentum=2.0), "momentum: must be a finite number, >= 0, <= 1; got 2"),
+    (
+        lambda: nn.BatchNorm(2).forward(np.ones((1, 2))),
+        r"x: must have shape \(batch, 2\), at least 2 rows in training; got \(1, 2\)",
+    ),
+    (
+        lambda: nn.BatchNorm(2).eval().forward(np.ones((1, 3))),
+        r"x: must have shape \(batch, 2\); got \(1, 3\)",
+    ),
+    (
+        lambda: nn.Dropout(1.0, np.random.default_rng(0)),
+        "p: must be a finite number, >= 0, < 1; got 1.0",
+    ),
+    (
+        lambda: nn.Residual(nn.Linear(2, 3, np.random.default_rng(0))).forward(np.ones((1, 2))),
+        r"layers: must keep the shape \(1, 2\) of x; got \(1, 3\)",
+    ),
+    (
+        lambda: nn.MSE().forward(np.ones((1, 2)), np.ones(2)),
+        r"target: must have the shape of y, \(1, 2\), and an element; got \(2,\)",
+    ),
     (lambda: nn.LeakyReLU(-0.1), "slope: must be a finite number, >= 0; got -0.1"),
     (
         lambda: linear(np.random.default_rng(0)).forward(np.ones((2, 5))),
