@@ -54,6 +54,7 @@ PYBIND11_MODULE(_core, m) {
       .def("watch", &Plan::watch)
       .def("begin", &Plan::begin)
       .def("take", &Plan::take)
+      .def("observe", &Plan::observe)
       .def("finish", &Plan::finish)
       .def("finish_accumulated", &Plan::finish_accumulated)
       .def("accumulate", &Plan::accumulate)

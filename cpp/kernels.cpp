@@ -40,7 +40,21 @@ class Blocks {
       return run(at(tensor_.param, begin), at(tensor_.grad, begin), slot, end - begin, scalars_,
                  chain);
     }
-    update_blocks(begin, end, [](int64_t, int64_t) {});
+    update_blocks(begin, end, [](int64_t, int64_t, int64_t) {}, [](int64_t, int64_t) {});
+  }
+
+  void observe(int64_t begin, int64_t end, double* of_grad, double* of_param, double* of_update) {
+    update_blocks(
+        begin, end,
+        [&](int64_t k, int64_t first, int64_t n) {
+          of_grad[k] = sum_squares(fetch(tensor_.grad, first, n, out_), n);
+          of_param[k] = sum_squares(p_, n);
+          for (int64_t i = 0; i < n; ++i) out_[i] = p_[i];
+        },
+        [&](int64_t k, int64_t n) {
+          for (int64_t i = 0; i < n; ++i) out_[i] = p_[i] - out_[i];
+          of_update[k] = sum_squares(out_, n);
+        });
   }
 
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
@@ -48,15 +62,15 @@ class Blocks {
       load_all(first, n);
       const T* measured = measure(n, true);
       store_slots(first, n);
-      of_param[k] = reduce_block(Reduction::sum_squares, 1, p_, n);
-      of_measured[k] = reduce_block(Reduction::sum_squares, 1, measured, n);
+      of_param[k] = sum_squares(p_, n);
+      of_measured[k] = sum_squares(measured, n);
     });
   }
 
   void accumulate(int64_t begin, int64_t end, double* of_param) {
-    update_blocks(begin, end, [&](int64_t k, int64_t n) {
-      of_param[k] = reduce_block(Reduction::sum_squares, 1, p_, n);
-    });
+    update_blocks(
+        begin, end, [](int64_t, int64_t, int64_t) {},
+        [&](int64_t k, int64_t n) { of_param[k] = sum_squares(p_, n); });
   }
 
   void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
@@ -138,12 +152,16 @@ class Blocks {
     return entry_.run((row_.variant * kDecays + int(row_.decay)) * 2 + chained, T());
   }
 
-  // The update, block by block; `then(k, n)` looks at the new parameter of each.
-  template <class F>
-  void update_blocks(int64_t begin, int64_t end, F then) {
+  static double sum_squares(const T* x, int64_t n) { return reduce_block(SumSquares<T>{}, x, n); }
+
+  // The update, block by block; `before(k, first, n)` looks at the old parameter of each, and
+  // `then(k, n)` at the new one.
+  template <class Before, class Then>
+  void update_blocks(int64_t begin, int64_t end, Before before, Then then) {
     const Run<T> run = run_function(false);
     each(Source::measured, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
+      before(k, first, n);
       run(p_, g_, slot_, n, scalars_, {});
       then(k, n);
       put(tensor_.param, first, n, p_);
@@ -238,6 +256,12 @@ void update(const Work& work, const Tensor& tensor, int64_t begin, int64_t end) 
   with_blocks(work, tensor, [=](auto& blocks) { blocks.update(begin, end); });
 }
 
+void observe(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, double* of_grad,
+             double* of_param, double* of_update) {
+  with_blocks(work, tensor,
+              [=](auto& blocks) { blocks.observe(begin, end, of_grad, of_param, of_update); });
+}
+
 void advance(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, double* of_param,
              double* of_measured) {
   with_blocks(work, tensor,
@@ -264,6 +288,7 @@ constexpr Kernels kKernels = {
     int(sizeof kInfos / sizeof *kInfos),
     kInfos,
     update,
+    observe,
     advance,
     accumulate,
     reduce,

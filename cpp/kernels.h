@@ -104,14 +104,17 @@ struct RuleInfo {
 
 // One table per instruction set. The functions work on the elements [begin, end) of one tensor,
 // begin being a multiple of kBlock; `reduce` on the blocks [first, last) of its units, of which it
-// writes one number each. `advance`, the first pass of a rule of two, updates the slots and writes
-// the sums of squares of both sources. `accumulate` is an update that writes the sums of squares of
-// the new parameter.
+// writes one number each. `observe` is an update that also writes sums of squares: of the gradient
+// as it came, of the parameter before, and of what the update added to it. `advance`, the first
+// pass of a rule of two, updates the slots and writes the sums of squares of both sources.
+// `accumulate` is an update that writes the sums of squares of the new parameter.
 struct Kernels {
   const char* isa;
   int32_t rule_count;
   const RuleInfo* rules;
   void (*update)(const Work&, const Tensor&, int64_t begin, int64_t end);
+  void (*observe)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_grad,
+                  double* of_param, double* of_update);
   void (*advance)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param,
                   double* of_measured);
   void (*accumulate)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param);

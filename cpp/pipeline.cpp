@@ -174,6 +174,7 @@ Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads,
                     raw_.sums);
     }
     outcome.finite = reducer_.finite(work(), tensors, raw_.sums);
+    if (observation_ && !outcome.finite) report_skipped();
   }
   if (raw_.mean != 1) push(Elementwise::multiply, raw_.mean);
   for (size_t i = 0; i < transforms_.size(); ++i) {
@@ -182,12 +183,37 @@ Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads,
   }
   if (!outcome.finite) return outcome;
   if (rule().two_passes) advance();
+  update(zero_grads);
+  return outcome;
+}
+
+void Pipeline::update(bool zero_grads) {
   const Work w = work(zero_grads);
+  if (observation_) {
+    reducer_.observe(w, tensors, *observation_);
+    report(observation_->of_grads, raw_.mean);
+    report(observation_->of_params, 1);
+    return report(observation_->of_updates, 1);
+  }
   const auto size = [](const Tensor& t) { return t.size; };
   pieces_.each(tensors, Source::measured, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().update(w, t, begin, end);
   });
-  return outcome;
+}
+
+// Sums of squares become norms.
+void Pipeline::report(Numbers& sums, double factor) const {
+  for (const Tensor& t : tensors) {
+    sums[t.index] = t.active ? std::sqrt(sums[t.index]) * factor : -1;
+  }
+}
+
+// Of a step that may not be taken only the gradients are known.
+void Pipeline::report_skipped() {
+  observation_->of_grads = raw_.sums;
+  report(observation_->of_grads, raw_.mean);
+  observation_->of_params.assign(tensors.size(), std::nan(""));
+  observation_->of_updates.assign(tensors.size(), std::nan(""));
 }
 
 void Pipeline::accumulate(bool zero_grads, Numbers& sums) {

@@ -63,6 +63,10 @@ class Pipeline {
   Outcome run(int64_t step, bool check_finite, bool zero_grads,
               const Accumulated& accumulated = {});
 
+  // From now on each run leaves the norms that it met there; null: no more. Those of a tensor
+  // without a gradient are -1, and what a step that may not be taken did not come to see is NaN.
+  void observe(Observation* observation) { observation_ = observation; }
+
   // An update that writes the sum of squares of each new parameter to `sums`.
   void accumulate(bool zero_grads, Numbers& sums);
 
@@ -86,6 +90,9 @@ class Pipeline {
   void standardize(const Transform& transform, size_t place);
   void apply(const Transform& transform, size_t place, Outcome& outcome);
   void advance();
+  void update(bool zero_grads);
+  void report_skipped();
+  void report(Numbers& sums, double factor) const;
   void push(Elementwise kind, double value) { ops_.push_back({kind, value, nullptr, false, 0, 0}); }
   void push(Elementwise kind, const Numbers& each, bool by_row) {
     ops_.push_back({kind, 0, each.data(), by_row, 0, 0});
@@ -100,6 +107,7 @@ class Pipeline {
   int64_t step_ = 0;
   Accumulated raw_;  // of the gradients as they came, for the first norm to use again
   Pieces pieces_;
+  Observation* observation_ = nullptr;
   Numbers trust_, of_params_, of_measured_;  // of each tensor, for rules of two passes
 };
 

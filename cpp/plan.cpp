@@ -204,7 +204,29 @@ py::tuple Plan::finish_with(const py::sequence& rows, const Accumulated& accumul
   }
   const Outcome outcome = run(accumulated);
   if (outcome.finite) advance();
+  if (observed_) write_observed();
   return as_tuple(outcome);
+}
+
+void Plan::observe(const py::object& norms) {
+  observed_ = py::object();
+  pipeline_.observe(nullptr);
+  if (norms.is_none()) return;
+  const auto n = static_cast<py::ssize_t>(pipeline_.tensors.size());
+  const auto array = py::cast<py::array_t<double, py::array::c_style>>(norms);
+  if (!array.is(norms) || array.ndim() != 2 || array.shape(0) != 3 || array.shape(1) != n) {
+    throw py::type_error("instep._core.Plan: norms must be written to doubles, (3, parameters)");
+  }
+  observed_ = array;
+  pipeline_.observe(&observation_);
+}
+
+void Plan::write_observed() {
+  double* out = static_cast<double*>(py::array(observed_).mutable_data());
+  for (const Numbers* norms :
+       {&observation_.of_grads, &observation_.of_params, &observation_.of_updates}) {
+    out = std::copy(norms->begin(), norms->end(), out);
+  }
 }
 
 void Plan::forget() {

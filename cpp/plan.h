@@ -43,6 +43,11 @@ class Plan {
   // be.
   py::tuple finish(const py::sequence& rows);
 
+  // From now on each step writes the norm of each gradient as it came, of each parameter before and
+  // of what was added to it to an array of doubles, (3, parameters), as Pipeline has them; None: no
+  // more.
+  void observe(const py::object& norms);
+
   // The same with the means of what another plan accumulated, which then forgets it.
   py::tuple finish_accumulated(const py::sequence& rows, Plan& sums);
 
@@ -83,6 +88,7 @@ class Plan {
   Outcome run(const Accumulated& accumulated = {});
   py::tuple finish_with(const py::sequence& rows, const Accumulated& accumulated);
   void advance();
+  void write_observed();
 
   Pipeline pipeline_;
   Holdings holdings_;
@@ -100,6 +106,8 @@ class Plan {
   int64_t active_ = 0;             // elements of the gradients
   bool all_active_ = true;
   std::vector<int64_t> counts_;
+  Observation observation_;
+  py::object observed_;
   Numbers sums_;  // of squares of what was accumulated; 0 where nothing was
 };
 

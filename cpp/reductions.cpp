@@ -71,6 +71,7 @@ void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {
     row_blocks += blocks_of(t, Unit::row);
     row_count_ += t.rows;
   }
+  blocks_ = blocks;
   partials_.resize(rows ? std::max(blocks, row_blocks) : blocks);
   measured_.resize(two_passes ? blocks : 0);
 }
@@ -186,6 +187,19 @@ void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums
   for (const Tensor& t : tensors) {
     if (t.active) sums[t.index] = fresh_[t.index];
   }
+}
+
+void Reducer::observe(const Work& work, const Tensors& tensors, Observation& out) {
+  measured_.resize(blocks_);
+  updates_.resize(blocks_);
+  const Source source = Source::measured;
+  pieces_.each(tensors, source, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
+    const int64_t k = first_[t.index] + begin / kBlock;
+    kernels().observe(work, t, begin, end, &partials_[k], &measured_[k], &updates_[k]);
+  });
+  combine(tensors, partials_, Unit::tensor, false, out.of_grads);
+  combine(tensors, measured_, Unit::tensor, false, out.of_params);
+  combine(tensors, updates_, Unit::tensor, false, out.of_updates);
 }
 
 void Reducer::advance(const Work& work, const Tensors& tensors, Numbers& of_params,

@@ -15,6 +15,11 @@ using Numbers = std::vector<double>;
 // every tensor.
 enum class Unit { all, tensor, row };
 
+// Of each tensor, as a step found them: sums of squares, or the norms that they make.
+struct Observation {
+  Numbers of_grads, of_params, of_updates;
+};
+
 class Reducer {
  public:
   void prepare(const Tensors& tensors, bool rows, bool two_passes);
@@ -38,6 +43,9 @@ class Reducer {
   // The first pass of a rule of two: sums of squares of the parameters and of what is measured.
   void advance(const Work& work, const Tensors& tensors, Numbers& of_params, Numbers& of_measured);
 
+  // An update; writes sums of squares of gradients, of the parameters before, and of what is added.
+  void observe(const Work& work, const Tensors& tensors, Observation& out);
+
   // An update; writes the sum of squares of the new parameter of each active tensor.
   void accumulate(const Work& work, const Tensors& tensors, Numbers& sums);
 
@@ -50,7 +58,8 @@ class Reducer {
   std::vector<int64_t> first_;      // of each tensor in the partial numbers: blocks of tensors
   std::vector<int64_t> row_first_;  // the same for blocks of rows
   int64_t row_count_ = 0;
-  Numbers partials_, measured_, fresh_;
+  int64_t blocks_ = 0;  // of all tensors
+  Numbers partials_, measured_, updates_, fresh_;
 };
 
 }  // namespace instep

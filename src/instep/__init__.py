@@ -7,6 +7,7 @@ from typing import Any
 from . import functional, reference, schedules
 from ._options import StepReport
 from ._threads import active_isa, get_num_threads, set_num_threads
+from .monitor import GradientEvent, GradientMonitor, GradientWarning
 from .optimizer import Optimizer
 from .optimizers import *  # noqa: F403
 from .optimizers import _names as _optimizers
@@ -30,6 +31,9 @@ __all__ = [  # noqa: PLE0604
     "ClipByNorm",
     "ClipByRowNorm",
     "ClipByValue",
+    "GradientEvent",
+    "GradientMonitor",
+    "GradientWarning",
     "Optimizer",
     "Scale",
     "Standardize",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -67,6 +68,7 @@ class Plan(Protocol):
     def watch(self, groups: Sequence[Any], grouped: bool) -> None: ...
     def begin(self, grads: Any) -> Due | None: ...
     def take(self, grads: Gradients) -> None: ...
+    def observe(self, norms: np.ndarray | None) -> None: ...
     def finish(self, rows: Sequence[Fields]) -> Result: ...
     def finish_accumulated(self, rows: Sequence[Fields], sums: Any) -> Result: ...
     def accumulate(self, grads: Gradients) -> float: ...
@@ -101,6 +103,9 @@ class ReferencePlan:
         self._first_of: list[int] = []
         self._group_of: Sequence[int] = ()
         self._grads: Gradients | None = None
+        self._observed: np.ndarray | None = None
+        # The order of the native walk: norms that are only looked at are not worth a pass more.
+        self._logical = measure is not None or any(t._ordered for t in transforms)
         self.steps = 0
 
     def assign_rows(self, row_of: Sequence[int], group_of: Sequence[int]) -> None:
@@ -126,6 +131,13 @@ class ReferencePlan:
 
     def begin(self, grads: Any) -> Due | None:
         """Leave it to `take`."""
+
+    def observe(self, norms: np.ndarray | None) -> None:
+        """Write norms to this array from now on: of gradients, parameters and updates.
+
+        Those of a parameter without a gradient are -1; NaN is what a step did not come to see.
+        """
+        self._observed = norms
 
     def take(self, grads: Gradients) -> None:
         """Begin a step with these gradients."""
@@ -169,9 +181,15 @@ class ReferencePlan:
         for transform in self._transforms:
             moved = transform.apply(moved, context)
             context.first = None  # only the first transform sees what it was given
+        if self._observed is not None and (finite or self._check_finite):
+            self._observed[...] = -1.0
+            self._observed[1:, present] = np.nan
+            self._observed[0, present] = [
+                self._norm(i, g) * mean for i, g in zip(present, given, strict=True)
+            ]
         if finite:
             for i, g in zip(present, moved, strict=True):
-                self._update(i, g, Row(*rows[self._row_of[i]]))
+                self._observed_update(i, g, Row(*rows[self._row_of[i]]))
             self._advance(present, given)
         return finite, context.norm, context.factor
 
@@ -200,6 +218,22 @@ class ReferencePlan:
             self._advance(present, given)
             pairs = zip(self._params, self.counts, strict=True)
             return _reductions.norm([total for total, count in pairs if count])
+
+    def _observed_update(self, i: int, g: np.ndarray, row: Row) -> None:
+        if self._observed is None:
+            return self._update(i, g, row)
+        before = self._params[i].copy()
+        self._update(i, g, row)
+        added = self._params[i] - before
+        self._observed[1:, i] = self._norm(i, before), self._norm(i, added)
+        return None
+
+    def _norm(self, i: int, a: np.ndarray) -> float:
+        strides = self._params[i].strides
+        axes = list(range(a.ndim))
+        if not self._logical:
+            axes.sort(key=lambda axis: -abs(strides[axis]))
+        return math.sqrt(_reductions.sum_squares(a.transpose(axes)))
 
     def _update(self, i: int, g: np.ndarray, row: Row) -> None:
         p = self._params[i]

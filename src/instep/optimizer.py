@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from textwrap import indent
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -29,6 +29,12 @@ from ._options import (
 )
 from ._rule import Rule
 from ._state import Archive, State, zero_slots
+
+
+class Monitor(Protocol):
+    """What looks at the norms that a step leaves behind."""
+
+    def _after_step(self, step: int) -> None: ...
 
 
 class Optimizer(Rule):
@@ -58,6 +64,7 @@ class Optimizer(Rule):
         self._backend: str = chosen["backend"]
         self._zero_grads: bool = chosen["zero_grads"]
         self._accumulator: Accumulator | None = None
+        self._monitor: Monitor | None = None
         # The reference asks its transforms at every step by itself.
         native = self._backend == "native"
         self._moving = native and any(t._moving() for t in self._transforms)
@@ -166,6 +173,8 @@ class Optimizer(Rule):
                 finite, norm, factor = plan.finish(rows)
             else:
                 finite, norm, factor = plan.finish_accumulated(rows, accumulated.plan)
+            if self._monitor is not None:
+                self._monitor._after_step(steps + 1)
             if not finite and self._nonfinite == "raise":
                 self._refuse_nonfinite(grads, accumulated)
             return new_report((steps + finite, now[0]["lr"], norm, factor, not finite))

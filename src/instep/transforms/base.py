@@ -54,6 +54,7 @@ class Transform(ABC):
     """
 
     _kind: ClassVar[int]  # as cpp/pipeline.h numbers them
+    _ordered: ClassVar[bool] = False  # whether elements are taken in C order, as by the plan's walk
     _check: ClassVar[validate.Check] = staticmethod(validate.number(low=0))
 
     def __post_init__(self) -> None:

@@ -60,6 +60,7 @@ class AddNoise(Transform):
     gamma: Argument = 0.55
     seed: int = 0
     _kind: ClassVar[int] = 8
+    _ordered: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check and convert the arguments."""

@@ -1,0 +1,308 @@
+"""Watch gradients explode and vanish, at no further pass over them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import _validate as validate
+from ._history import History, Recent
+from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["GradientEvent", "GradientMonitor", "GradientWarning"]
+
+EXPLODING, VANISHING = KINDS = ("exploding", "vanishing")
+USUAL = 5  # steps after which it is known what is usual
+CALM = 10  # steps without a flag after which an episode is over
+ROWS, EVENTS = 512, 1000
+
+
+class GradientWarning(UserWarning):
+    """A gradient explodes or vanishes.
+
+    Examples
+    --------
+    >>> import warnings, instep
+    >>> warnings.simplefilter("ignore", instep.GradientWarning)  # the monitor goes on to look
+    """
+
+
+class GradientEvent(NamedTuple):
+    """The begin of an episode: a gradient that was not so before.
+
+    Examples
+    --------
+    >>> import instep
+    >>> instep.GradientEvent(9, "exploding", "w", 50.0, 10.0).name
+    'w'
+    """
+
+    step: int
+    """The number of the step, from 1."""
+    kind: str
+    """``"exploding"`` or ``"vanishing"``."""
+    name: str
+    """Of the tensor: the key of a dict, ``[0]`` in a list, ``[1]['w']`` in the second group."""
+    norm: float
+    """Of its gradient."""
+    limit: float
+    """What the norm would have to be at most, or at least."""
+
+
+class GradientMonitor:
+    r"""Keep an eye on the gradients of an optimizer.
+
+    Each step leaves, for each tensor, the norm of its gradient :math:`\lVert g \rVert` as passed
+    (before transforms; of the mean of what was accumulated), the norm of the parameter before the
+    step :math:`\lVert p \rVert`, and :math:`\lVert \Delta p \rVert / \lVert p \rVert`. They are
+    taken in the pass that the step makes anyway.
+
+    A gradient *explodes* where it is not finite or
+
+    .. math:: \lVert g \rVert > k \cdot \mathrm{median}(\lVert g \rVert \text{ of the last steps})
+
+    and *vanishes* where
+
+    .. math:: \lVert g \rVert < \mathrm{floor} \cdot \lVert g_\text{deepest} \rVert
+
+    with the gradient of the deepest layer, the one next to the loss. An episode begins with the
+    first such step of a tensor and ends when ten steps had none. At its begin there is one warning
+    (one for all tensors whose episodes begin together), and one call of ``callback`` for each.
+
+    Parameters
+    ----------
+    opt : Optimizer
+        Whose steps to look at; it has one monitor at a time, the last.
+    explosion : float
+        The factor k, > 1.
+    vanishing : float
+        The floor, >= 0 and < 1; 0 finds none.
+    window : int
+        Of how many steps the median is taken, at least 5; nothing explodes before the sixth step
+        but what is not finite.
+    deepest : str, optional
+        The name of the deepest layer's tensor; the last one with two axes or more where it is not
+        given, or the last of all.
+    callback : callable, optional
+        Called with each `GradientEvent`.
+    warn : bool
+        Whether to warn.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the tensors: keys of a dict, ``[0]`` in a list, ``[1]['w']`` in the second group.
+    grad_norms, param_norms, update_ratios : ndarray of float64, shape (tensors,)
+        Of the last step; NaN for a tensor that took no part, and what was not known of a step that
+        was refused or skipped.
+    events : list of GradientEvent
+        The last thousand.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument breaks its rule.
+
+    Notes
+    -----
+    Memory is bounded: the window, and 512 rows for the whole run; when these are full neighbours
+    become one, the larger value staying. The squares of float64 gradients beyond 1e154 overflow,
+    which reads as an explosion.
+
+    References
+    ----------
+    Bengio, Simard, Frasconi, "Learning long-term dependencies with gradient descent is difficult",
+    1994; Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013.
+
+    Examples
+    --------
+    >>> import numpy as np, instep
+    >>> w = np.ones(3)
+    >>> opt = instep.SGD({"w": w}, lr=0.1)
+    >>> monitor = instep.GradientMonitor(opt, warn=False)
+    >>> for size in [1, 1, 1, 1, 1, 100]:
+    ...     report = opt.step({"w": np.full(3, size / 3**0.5)})
+    >>> monitor.grad_norms.round(3)
+    array([100.])
+    >>> event = monitor.events[0]
+    >>> event.step, event.kind, event.name, round(event.limit, 3)
+    (6, 'exploding', 'w', 10.0)
+    """
+
+    def __init__(
+        self,
+        opt: Optimizer,
+        *,
+        explosion: float = 10.0,
+        vanishing: float = 1e-6,
+        window: int = 50,
+        deepest: str | None = None,
+        callback: Callable[[GradientEvent], object] | None = None,
+        warn: bool = True,
+    ) -> None:
+        if not isinstance(opt, Optimizer):
+            raise TypeError(f"opt: must be an optimizer of instep; got {validate.shown(opt)}")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback: must be callable; got {validate.shown(callback)}")
+        self.explosion: float = validate.number(above=1)("explosion", explosion)
+        self.vanishing: float = validate.number(low=0, below=1)("vanishing", vanishing)
+        self.window = validate.count("window", window, USUAL)
+        self.callback = callback
+        self.warn = validate.flag("warn", warn)
+        self.names = [_plain(name) for name in opt._structure.names]
+        self._deepest = self._place_of(deepest, opt._structure.leaves)
+        n = len(self.names)
+        self._norms = np.full((3, n), np.nan)
+        self._recent = Recent(self.window, n)
+        self._history = History(ROWS, 3, n)
+        self._calm = {kind: np.full(n, CALM) for kind in KINDS}  # steps since the last flag
+        self._flags = {kind: np.zeros(n, np.int64) for kind in KINDS}
+        self._events: deque[GradientEvent] = deque(maxlen=EVENTS)
+        self._attach(opt)
+
+    def _place_of(self, deepest: str | None, leaves: list[np.ndarray]) -> int:
+        if deepest is None:
+            layers = [i for i, p in enumerate(leaves) if p.ndim > 1]
+            return layers[-1] if layers else len(leaves) - 1
+        if deepest not in self.names:
+            known = validate.known(str(deepest), self.names)
+            raise ValueError(f"deepest: must be one of {known}; got {deepest!r}")
+        return self.names.index(deepest)
+
+    def _attach(self, opt: Optimizer) -> None:
+        self._opt: Optimizer | None = opt
+        with opt._lock:
+            opt._plan.observe(self._norms)
+            opt._monitor = self
+
+    def detach(self) -> None:
+        """Look no more; what was seen stays."""
+        opt, self._opt = self._opt, None
+        if opt is None or opt._monitor is not self:
+            return
+        with opt._lock:
+            opt._plan.observe(None)
+            opt._monitor = None
+
+    # What a user reads.
+
+    @property
+    def grad_norms(self) -> np.ndarray:
+        """Norms of the gradients, as they came."""
+        norms: np.ndarray = self._norms[0].copy()
+        return norms
+
+    @property
+    def param_norms(self) -> np.ndarray:
+        """Norms of the parameters before the step."""
+        norms: np.ndarray = self._norms[1].copy()
+        return norms
+
+    @property
+    def update_ratios(self) -> np.ndarray:
+        """Norms of what the step added to the parameters, by the norms of the parameters."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios: np.ndarray = self._norms[2] / self._norms[1]
+        return ratios
+
+    @property
+    def events(self) -> list[GradientEvent]:
+        """How episodes began."""
+        return list(self._events)
+
+    # After each step.
+
+    def _after_step(self, step: int) -> None:
+        norms = self._norms[0]
+        absent = norms < 0
+        self._norms[:, absent] = np.nan
+        with np.errstate(invalid="ignore"):
+            flags = {
+                EXPLODING: ~np.isfinite(norms) & ~absent,
+                VANISHING: norms < self.vanishing * norms[self._deepest],
+            }
+        flags[EXPLODING] |= self._recent.beyond(norms, self.explosion, USUAL)
+        begun = [e for kind, flagged in flags.items() for e in self._begun(step, kind, flagged)]
+        self._recent.add(norms)
+        self._history.add(step, np.stack([norms, self._norms[1], self.update_ratios]))
+        self._events += begun
+        if begun:
+            self._tell(begun)
+
+    def _begun(self, step: int, kind: str, flagged: np.ndarray) -> list[GradientEvent]:
+        calm = self._calm[kind]
+        fresh = flagged & (calm >= CALM)
+        self._flags[kind] += flagged
+        calm += 1
+        calm[flagged] = 0
+        if not fresh.any():
+            return []
+        norms = self._norms[0]
+        if kind == VANISHING:
+            limits = np.full_like(norms, self.vanishing * norms[self._deepest])
+        else:
+            limits = self.explosion * self._recent.medians()
+        return [
+            GradientEvent(step, kind, self.names[i], float(norms[i]), float(limits[i]))
+            for i in np.flatnonzero(fresh)
+        ]
+
+    def _tell(self, begun: list[GradientEvent]) -> None:
+        for kind in KINDS if self.warn else ():
+            some = [e for e in begun if e.kind == kind]
+            if some:
+                warnings.warn(_message(some), GradientWarning, stacklevel=4)
+        for event in begun if self.callback else ():
+            assert self.callback is not None
+            self.callback(event)
+
+    # What a user looks at.
+
+    def table(self) -> str:
+        """Return a table of all tensors: the last step, what is usual, and how often what was."""
+        from ._monitor_view import table  # noqa: PLC0415 - rich is asked for here only
+
+        return table(self)
+
+    def plot(self, path: Any = None) -> Figure:
+        """Draw the norm of each gradient over the steps, with marks where episodes began.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write the picture; its ending says in which form.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from ._monitor_view import plot  # noqa: PLC0415 - matplotlib takes a second to import
+
+        figure = plot(self)
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+
+def _plain(name: str) -> str:
+    """Return the key of a dict as it is: ``w`` for ``['w']``."""
+    return name[2:-2] if re.fullmatch(r"\['[^']*'\]", name) else name
+
+
+def _message(events: list[GradientEvent]) -> str:
+    first = events[0]
+    names = ", ".join(e.name for e in events[:3])
+    names += f" and {len(events) - 3} more" if events[3:] else ""
+    rule = "the usual is at most" if first.kind == EXPLODING else "expected is at least"
+    return (
+        f"step {first.step}: gradient {first.kind}: {names}: norm {first.norm:.3g}, "
+        f"{rule} {first.limit:.3g}"
+    )
