@@ -1,0 +1,1 @@
+"""instep inside other libraries; each module imports only the one it is named after."""
