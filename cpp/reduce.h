@@ -3,6 +3,7 @@
 // says the same in NumPy.
 #pragma once
 #include "kernels.h"
+#include "registers.h"
 #include "scalar_math.h"
 
 namespace {
@@ -11,15 +12,9 @@ using namespace instep;
 
 constexpr int kLanes = 32;
 
-// As many doubles as a register holds, but no more than four: where eight are two uops, converting
-// to eight takes longer than twice to four.
-#if defined(__AVX__)
-constexpr int kWidth = 4;
-#else
-constexpr int kWidth = 2;
-#endif
+using Doubles = Register<double>;
+constexpr int kWidth = Vector<double>::kCount;
 constexpr int kVectors = kLanes / kWidth;
-typedef double Doubles __attribute__((vector_size(kWidth * sizeof(double))));
 
 template <class T>
 Doubles widened(const T* x) {

@@ -4,6 +4,7 @@
 #pragma once
 #include "grid.h"
 #include "memory.h"
+#include "registers.h"
 
 namespace {
 
@@ -20,45 +21,62 @@ void copy_turned(const char* in, int64_t across, int64_t begin, int64_t end, int
   }
 }
 
-// Four columns of four rows, which are neighbours in memory.
+// As many columns as a register holds of so many rows as 16 bytes hold, neighbours in memory: the
+// shuffles stay within 16 bytes, which is where they are fastest.
 template <class T>
-void turn_four(const char* in, int64_t across, T* out, int64_t pitch) {
-  typedef T Four __attribute__((vector_size(4 * sizeof(T))));
-  Four a, b, c, d;
-  __builtin_memcpy(&a, in, sizeof a);
-  __builtin_memcpy(&b, in + across, sizeof b);
-  __builtin_memcpy(&c, in + 2 * across, sizeof c);
-  __builtin_memcpy(&d, in + 3 * across, sizeof d);
-  const Four ac01 = __builtin_shufflevector(a, c, 0, 4, 1, 5);
-  const Four ac23 = __builtin_shufflevector(a, c, 2, 6, 3, 7);
-  const Four bd01 = __builtin_shufflevector(b, d, 0, 4, 1, 5);
-  const Four bd23 = __builtin_shufflevector(b, d, 2, 6, 3, 7);
-  a = __builtin_shufflevector(ac01, bd01, 0, 4, 1, 5);
-  b = __builtin_shufflevector(ac01, bd01, 2, 6, 3, 7);
-  c = __builtin_shufflevector(ac23, bd23, 0, 4, 1, 5);
-  d = __builtin_shufflevector(ac23, bd23, 2, 6, 3, 7);
-  __builtin_memcpy(out, &a, sizeof a);
-  __builtin_memcpy(out + pitch, &b, sizeof b);
-  __builtin_memcpy(out + 2 * pitch, &c, sizeof c);
-  __builtin_memcpy(out + 3 * pitch, &d, sizeof d);
+constexpr int kShortSide = 16 / sizeof(T);
+
+template <class T>
+void turn(const char* in, int64_t across, T* out, int64_t pitch) {
+  using V = Register<T>;
+  constexpr int kSide = kShortSide<T>;
+  V x[kSide];
+  for (int i = 0; i < kSide; ++i) x[i] = loaded<T>(in + i * across, kSide * across);
+  if constexpr (kSide == 4) {
+    const V ac01 = first_halves(x[0], x[2]), ac23 = second_halves(x[0], x[2]);
+    const V bd01 = first_halves(x[1], x[3]), bd23 = second_halves(x[1], x[3]);
+    x[0] = first_halves(ac01, bd01);
+    x[1] = second_halves(ac01, bd01);
+    x[2] = first_halves(ac23, bd23);
+    x[3] = second_halves(ac23, bd23);
+  } else {
+    const V a = x[0];
+    x[0] = first_halves(a, x[1]);
+    x[1] = second_halves(a, x[1]);
+  }
+  for (int i = 0; i < kSide; ++i) __builtin_memcpy(out + i * pitch, &x[i], sizeof x[i]);
 }
+
+// Goes through rows and columns as `transpose` does: a few columns at a time, as many rows as share
+// cache lines.
+struct Cursor {
+  int64_t columns, wide, high, column = 0, row = 0;
+  void next() {
+    column += wide;
+    if (column < columns) return;
+    column = 0;
+    row += high;
+  }
+};
 
 // Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart. The
 // lines of later columns are asked for in time: the hardware does not foresee strides of pages.
 template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
                int64_t pitch) {
-  constexpr int64_t kLine = 64 / sizeof(T), ahead = 32;
+  constexpr int kSide = kShortSide<T>, kWide = Vector<T>::kCount, kAhead = 32;
   const bool dense = down == sizeof(T);
-  const int64_t even_rows = dense ? rows / 4 * 4 : 0, even_columns = dense ? columns / 4 * 4 : 0;
-  for (int64_t top = 0; top < even_rows; top += kLine) {
-    const int64_t bottom = smaller(top + kLine, even_rows);
-    for (int64_t c = 0; c < even_columns; c += 4) {
-      const char* from = in + c * across + top * sizeof(T);
-      for (int64_t j = ahead; j < ahead + 4; ++j) __builtin_prefetch(from + j * across);
-      for (int64_t r = top; r < bottom; r += 4) {
-        turn_four(from + (r - top) * sizeof(T), across, out + r * pitch + c, pitch);
-      }
+  const int64_t even_rows = dense ? rows / kSide * kSide : 0;
+  const int64_t even_columns = dense ? columns / kWide * kWide : 0;
+  Cursor at = {even_columns, kWide, 64 / sizeof(T)}, later = at;
+  for (int i = 0; i < kAhead; i += kWide) later.next();
+  for (; even_columns > 0 && at.row < even_rows; at.next(), later.next()) {
+    const char* ask = in + later.column * across + later.row * sizeof(T);
+    for (int j = 0; j < kWide; ++j) __builtin_prefetch(ask + j * across);
+    const char* from = in + at.column * across;
+    const int64_t bottom = smaller(at.row + at.high, even_rows);
+    for (int64_t r = at.row; r < bottom; r += kSide) {
+      turn(from + r * sizeof(T), across, out + r * pitch + at.column, pitch);
     }
   }
   copy_turned(in, across, even_columns, columns, down, 0, even_rows, out, pitch);
@@ -149,7 +167,7 @@ class Tiles {
       const int64_t last = smaller(end, cut.from(stop));
       Span& span = spans_[row - row_] = {start, start};
       for (int64_t b = larger(begin, cut.from(start)); b < last; ++b) {
-        if (!filled) fill();
+        if (!filled) fill(beyond_ == 0 ? cut.start(last - 1) + cut.length(last - 1) : start);
         filled = true;
         const int64_t first = cut.start(b), n = cut.length(b);
         f(b, first, n);
@@ -188,11 +206,13 @@ class Tiles {
     }
   }
 
-  void fill() {
+  // What blocks reach before `end` may lie in rows below.
+  void fill(int64_t end) {
     const int64_t at = row_ % grid_.rows;
+    const int64_t reach = (end + grid_.columns - 1) / grid_.columns - row_;
     const int64_t stop = smaller(column_ + width_, grid_.columns) + beyond_;
     const int64_t inside = smaller(stop, grid_.columns) - column_;
-    const int64_t rows = smaller(rows_ + below_, grid_.rows - at);
+    const int64_t rows = smaller(larger(rows_, reach), grid_.rows - at);
     const int64_t with_next = rows - (at + rows == grid_.rows);
     for (int i = 0; i < count_; ++i) {
       gather(i, {column_, column_ + inside}, rows);
