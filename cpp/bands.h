@@ -5,6 +5,7 @@
 #include "grid.h"
 #include "memory.h"
 #include "reduce.h"
+#include "transforms.h"
 
 namespace {
 
@@ -15,11 +16,39 @@ bool banded(const Stream& s, const Grid& grid, int64_t size) {
          grid.rows * grid.columns == size;
 }
 
-template <class T, class F>
+constexpr int64_t kBand = 128;  // rows
+
+// Asks for the cache lines of n elements.
+template <class T>
+void ask_for(const T* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(x + i);
+}
+
+// What is summed, of so many elements that are neighbours in memory: the elements as they are,
+template <class T>
+struct AsIs {
+  const T* operator()(const T* x, int64_t) const { return x; }
+  void ask(const T* x, int64_t n) const { ask_for(x, n); }
+};
+
+// or as transforms leave them.
+template <class T>
+struct Chained {
+  Chain<T> chain;
+  T out[kBand];
+
+  const T* operator()(const T* x, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) out[i] = chain(x[i]);
+    return out;
+  }
+  void ask(const T* x, int64_t n) const { ask_for(x, n); }
+};
+
+template <class T, class F, class Read>
 class Bands {
  public:
-  Bands(const Stream& stream, const Grid& grid, const Cut& cut, F f)
-      : stream_(stream), grid_(grid), cut_(cut), f_(f) {}
+  Bands(const Stream& stream, const Grid& grid, const Cut& cut, F f, Read read)
+      : stream_(stream), grid_(grid), cut_(cut), f_(f), read_(read) {}
 
   // Writes the numbers of the blocks [begin, end).
   void reduce(int64_t begin, int64_t end, double* partial) {
@@ -29,14 +58,13 @@ class Bands {
     partial_ = partial;
     const int64_t last = cut_.start(end - 1) / grid_.columns;
     for (row_ = cut_.start(begin) / grid_.columns; row_ <= last; row_ += rows_) {
-      rows_ = smaller(kRows, last + 1 - row_);
+      rows_ = smaller(kBand, last + 1 - row_);
       reduce_band();
     }
   }
 
  private:
-  static constexpr int64_t kRows = 128;
-  static constexpr int64_t kPitch = kRows + 8;  // lest all lanes of a row compete for cache sets
+  static constexpr int64_t kPitch = kBand + 8;  // lest all lanes of a row compete for cache sets
   static constexpr int64_t kNever = INT64_MAX;
 
   // Columns count on into the next row, where the last block of each row has its end.
@@ -100,10 +128,11 @@ class Bands {
          });
   }
 
-  void add(const T* x, int64_t stride, int64_t rows, double* lane) const {
-    constexpr int64_t kAhead = 8, kLine = 64 / sizeof(T);
-    const char* later = reinterpret_cast<const char*>(x) + kAhead * stride;
-    for (int64_t h = 0; h < rows; h += kLine) __builtin_prefetch(later + h * sizeof(T));
+  void add(const T* in, int64_t stride, int64_t rows, double* lane) {
+    constexpr int64_t kAhead = 8;
+    read_.ask(reinterpret_cast<const T*>(reinterpret_cast<const char*>(in) + kAhead * stride),
+              rows);
+    const T* x = read_(in, rows);
     int64_t h = 0;
     for (; h + kWidth <= rows; h += kWidth) add(x + h, lane + h);
     if (h == rows) return;
@@ -123,11 +152,12 @@ class Bands {
   const Grid grid_;
   const Cut cut_;
   const F f_;
+  Read read_;
   int64_t begin_, end_;
   double* partial_;
   int64_t row_, rows_;                  // of this band
-  int64_t block_[kRows], next_[kRows];  // of each row: its block, and the column of its next turn
-  bool begun_[kRows];
+  int64_t block_[kBand], next_[kBand];  // of each row: its block, and the column of its next turn
+  bool begun_[kBand];
   alignas(64) double lanes_[kLanes][kPitch];  // of all rows
 };
 

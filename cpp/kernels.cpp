@@ -21,6 +21,7 @@ class Blocks {
   Blocks(const Work& work, const Tensor& tensor)
       : work_(work),
         tensor_(tensor),
+        arrays_(&tensor.own),
         row_(work.rows[tensor.row]),
         info_(kInfos[work.rule]),
         entry_(kEntries[work.rule]),
@@ -35,9 +36,9 @@ class Blocks {
     Chain<T> chain;
     if (direct() && chained(work_, tensor_, chain)) {
       T* slot[kMaxSlots];
-      for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(tensor_.slot[k], begin);
+      for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(arrays_->slot[k], begin);
       const Run<T> run = run_function(chain.length > 0);
-      return run(at(tensor_.param, begin), at(tensor_.grad, begin), slot, end - begin, scalars_,
+      return run(at(arrays_->param, begin), at(arrays_->grad, begin), slot, end - begin, scalars_,
                  chain);
     }
     update_blocks(begin, end, [](int64_t, int64_t, int64_t) {}, [](int64_t, int64_t) {});
@@ -47,7 +48,7 @@ class Blocks {
     update_blocks(
         begin, end,
         [&](int64_t k, int64_t first, int64_t n) {
-          of_grad[k] = sum_squares(fetch(tensor_.grad, first, n, out_), n);
+          of_grad[k] = sum_squares(fetch(arrays_->grad, first, n, out_), n);
           of_param[k] = sum_squares(p_, n);
           for (int64_t i = 0; i < n; ++i) out_[i] = p_[i];
         },
@@ -58,10 +59,12 @@ class Blocks {
   }
 
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
-    each(Source::measured, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+    if (tensor_.logical && info_.measures_gradient) return;
+    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       const T* measured = measure(n, true);
       store_slots(first, n);
+      if (tensor_.logical) return;
       of_param[k] = sum_squares(p_, n);
       of_measured[k] = sum_squares(measured, n);
     });
@@ -74,10 +77,9 @@ class Blocks {
   }
 
   void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
+    arrays_ = &logical_of(tensor_);
     const Range range = {{pass.unit}, begin, end};
-    if (pass.kind == Reduction::sum_squares && reduce_bands(SumSquares<T>{}, pass, range, partial))
-      return;
-    if (pass.kind == Reduction::sum && reduce_bands(Sum{}, pass, range, partial)) return;
+    if (reduced_in_bands(pass, range, partial)) return;
     each(pass.source, range, [&](int64_t k, int64_t first, int64_t n) {
       const double scale = pass.scales ? pass.scales[first / pass.unit] : 1;
       partial[k] = reduce_block(pass.kind, scale, block_of(pass.source, first, n), n);
@@ -123,27 +125,78 @@ class Blocks {
     tiles_ = nullptr;
   }
 
+  bool reduced_in_bands(const Pass& pass, const Range& range, double* partial) {
+    const bool squares = pass.kind == Reduction::sum_squares;
+    if (!squares && pass.kind != Reduction::sum) return false;
+    if (pass.source == Source::measured) {
+      const Measured read = {*this};
+      return squares && alike() && bands(SumSquares<T>{}, read, arrays_->param, range, partial);
+    }
+    const Stream& s = pass.source == Source::param ? arrays_->param : arrays_->grad;
+    Chained<T> read;
+    if (pass.source == Source::gradient && !chained(work_, tensor_, read.chain)) return false;
+    if (read.chain.length > 0) {
+      return squares && bands(SumSquares<T>{}, read, s, range, partial);
+    }
+    return squares ? bands(SumSquares<T>{}, AsIs<T>{}, s, range, partial)
+                   : bands(Sum{}, AsIs<T>{}, s, range, partial);
+  }
+
   // False where that is not for this stream. Apart, like the tiles.
-  template <class F>
-  __attribute__((noinline)) bool reduce_bands(F f, const Pass& pass, const Range& range,
-                                              double* partial) const {
-    const bool raw = pass.source == Source::gradient && work_.op_count == 0;
-    if (!raw && pass.source != Source::param) return false;
-    const Stream& s = raw ? tensor_.grad_logical : tensor_.param;
+  template <class F, class Read>
+  __attribute__((noinline)) bool bands(F f, Read read, const Stream& s, const Range& range,
+                                       double* partial) const {
     const Grid grid = grid_of(s);
     if (!banded<T>(s, grid, tensor_.size)) return false;
-    Bands<T, F>(s, grid, range.cut, f).reduce(range.begin, range.end, partial);
+    Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
     return true;
   }
 
-  int streams_of(Source source, const Stream** out) const {
-    int n = 0;
-    if (source == Source::gradient) out[n++] = &tensor_.grad_logical;
-    if (source != Source::gradient) out[n++] = &tensor_.param;
-    if (source != Source::measured) return n;
-    out[n++] = &tensor_.grad;
+  // Whether elements of the parameter and of the slots are everywhere as far apart.
+  bool alike() const {
+    const Stream& p = arrays_->param;
+    bool same = true;
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (used(k)) out[n++] = &tensor_.slot[k];
+      const Stream& s = arrays_->slot[k];
+      if (!used(k)) continue;
+      same &= s.ndim == p.ndim;
+      for (int d = 0; same && d < p.ndim; ++d) {
+        same &= s.shape[d] == p.shape[d] && s.strides[d] == p.strides[d];
+      }
+    }
+    return same;
+  }
+
+  // What the rule measures where the parameter's elements are.
+  struct Measured {
+    const Blocks& of;
+    T out[kBand];
+
+    const T* operator()(const T* p, int64_t n) {
+      T* slot[kMaxSlots];
+      for (int k = 0; k < kMaxSlots; ++k) slot[k] = beside(k, p);
+      return of.entry_.measure(of.row_.variant, T())(p, nullptr, slot, n, of.scalars_, false, out);
+    }
+    void ask(const T* p, int64_t n) const {
+      ask_for(p, n);
+      for (int k = 0; k < kMaxSlots; ++k) {
+        if (of.used(k)) ask_for(beside(k, p), n);
+      }
+    }
+    T* beside(int k, const T* p) const {
+      const Arrays& a = *of.arrays_;
+      const int64_t offset = reinterpret_cast<const char*>(p) - a.param.data;
+      return of.used(k) ? reinterpret_cast<T*>(a.slot[k].data + offset) : nullptr;
+    }
+  };
+
+  int streams_of(Source source, const Stream** out) const {
+    const bool slots = source == Source::measured || source == Source::update;
+    int n = 0;
+    if (source != Source::gradient) out[n++] = &arrays_->param;
+    if (source == Source::gradient || source == Source::update) out[n++] = &arrays_->grad;
+    for (int k = 0; k < kMaxSlots; ++k) {
+      if (slots && used(k)) out[n++] = &arrays_->slot[k];
     }
     return n;
   }
@@ -159,14 +212,14 @@ class Blocks {
   template <class Before, class Then>
   void update_blocks(int64_t begin, int64_t end, Before before, Then then) {
     const Run<T> run = run_function(false);
-    each(Source::measured, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       before(k, first, n);
       run(p_, g_, slot_, n, scalars_, {});
       then(k, n);
-      put(tensor_.param, first, n, p_);
+      put(arrays_->param, first, n, p_);
       store_slots(first, n);
-      if (work_.zero_grads) fill_zero<T>(tensor_.grad, first, n);
+      if (work_.zero_grads) fill_zero<T>(arrays_->grad, first, n);
     });
   }
 
@@ -174,8 +227,8 @@ class Blocks {
 
   // Nothing to gather: the rule reads and writes the buffers themselves.
   bool direct() const {
-    bool plain = contiguous(tensor_.param) && contiguous(tensor_.grad) && !work_.zero_grads;
-    for (int k = 0; k < kMaxSlots; ++k) plain &= !used(k) || contiguous(tensor_.slot[k]);
+    bool plain = contiguous(arrays_->param) && contiguous(arrays_->grad) && !work_.zero_grads;
+    for (int k = 0; k < kMaxSlots; ++k) plain &= !used(k) || contiguous(arrays_->slot[k]);
     return plain;
   }
 
@@ -195,17 +248,26 @@ class Blocks {
   }
 
   void load_all(int64_t first, int64_t n) {
-    p_ = fetch(tensor_.param, first, n, param_);
-    g_ = transformed(work_, tensor_, tensor_.row_run, fetch(tensor_.grad, first, n, grad_), first,
-                     n, grad_);
+    load_state(first, n);
+    g_ = gradient(first, n);
+  }
+
+  void load_state(int64_t first, int64_t n) {
+    p_ = fetch(arrays_->param, first, n, param_);
     for (int k = 0; k < kMaxSlots; ++k) {
-      slot_[k] = used(k) ? fetch(tensor_.slot[k], first, n, slots_[k]) : nullptr;
+      slot_[k] = used(k) ? fetch(arrays_->slot[k], first, n, slots_[k]) : nullptr;
     }
+  }
+
+  // As transforms leave it.
+  const T* gradient(int64_t first, int64_t n) {
+    const int64_t run = arrays_ == &tensor_.own ? tensor_.row_run : tensor_.size / tensor_.rows;
+    return transformed(work_, tensor_, run, fetch(arrays_->grad, first, n, grad_), first, n, grad_);
   }
 
   void store_slots(int64_t first, int64_t n) {
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (used(k)) put(tensor_.slot[k], first, n, slot_[k]);
+      if (used(k)) put(arrays_->slot[k], first, n, slot_[k]);
     }
   }
 
@@ -214,17 +276,16 @@ class Blocks {
   }
 
   const T* block_of(Source source, int64_t first, int64_t n) {
-    if (source == Source::param) return fetch(tensor_.param, first, n, param_);
-    if (source == Source::gradient) {
-      const T* g = fetch(tensor_.grad_logical, first, n, grad_);
-      return transformed(work_, tensor_, tensor_.size / tensor_.rows, g, first, n, grad_);
-    }
-    load_all(first, n);
+    if (source == Source::gradient) return gradient(first, n);
+    if (source == Source::param) return fetch(arrays_->param, first, n, param_);
+    load_state(first, n);
+    g_ = nullptr;
     return measure(n, false);
   }
 
   const Work& work_;
   const Tensor& tensor_;
+  const Arrays* arrays_;  // in the order of the pass
   const Row& row_;
   const RuleInfo& info_;
   const Entry& entry_;

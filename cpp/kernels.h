@@ -23,11 +23,16 @@ struct Stream {
   int32_t ndim;
 };
 
+// A parameter with its gradient and its state in one order: its own is that in which it lies in
+// memory, and what works on each element by itself follows it; the logical is C order, in which
+// reductions are defined.
+struct Arrays {
+  Stream param, grad, slot[kMaxSlots];
+};
+
 // One parameter with what belongs to it. A row is what one index of the first axis has, of tensors
 // of two axes or more; others are one row. `first_row` counts the rows of the tensors before, and
 // `row_run` for how many elements the walk of the parameter stays in a row.
-// `grad` follows the parameter's own memory order, `grad_logical` is the same gradient in C order,
-// the order in which reductions are defined.
 struct Tensor {
   int64_t size;
   int64_t rows, first_row, row_run;
@@ -36,9 +41,11 @@ struct Tensor {
   int32_t index;
   bool active;   // false: no gradient this time
   bool by_rows;  // has two axes or more
-  Stream param, grad, grad_logical;
-  Stream slot[kMaxSlots];
+  Arrays own;
+  const Arrays* logical;  // null where that is the same
 };
+
+inline const Arrays& logical_of(const Tensor& t) { return t.logical ? *t.logical : t.own; }
 
 // How a rule of two passes gets its ratio from norms x (of the parameter) and y (of what the rule
 // measures): factor * x / (y + decay * x + eps), and 1 where a norm is 0.
@@ -77,8 +84,9 @@ struct Work {
   const double* trust;  // of each tensor, for the update of a rule of two passes
 };
 
-// What a reduction runs over: the gradient in flight, the parameter, or what the rule measures.
-enum class Source : int32_t { gradient, param, measured };
+// What a pass reads: for a reduction the gradient in flight, the parameter, or what the rule
+// measures, all in logical order; or all that an update needs, in the parameter's own.
+enum class Source : int32_t { gradient, param, measured, update };
 
 enum class Reduction : int32_t { sum_squares, sum_squares_scaled, max_abs, sum, sum_scaled };
 
@@ -99,6 +107,7 @@ struct RuleInfo {
   int32_t variants;
   int32_t scalars;  // without the trust
   bool two_passes;
+  bool measures_gradient;
   const uint32_t* slots;  // for each variant, a bit for each slot that it uses
 };
 
@@ -106,8 +115,9 @@ struct RuleInfo {
 // begin being a multiple of kBlock; `reduce` on the blocks [first, last) of its units, of which it
 // writes one number each. `observe` is an update that also writes sums of squares: of the gradient
 // as it came, of the parameter before, and of what the update added to it. `advance`, the first
-// pass of a rule of two, updates the slots and writes the sums of squares of both sources.
-// `accumulate` is an update that writes the sums of squares of the new parameter.
+// pass of a rule of two, updates the slots and, where own order is logical order, writes the sums
+// of squares of the parameter and of what is measured. `accumulate` is an update that writes the
+// sums of squares of the new parameter.
 struct Kernels {
   const char* isa;
   int32_t rule_count;

@@ -29,7 +29,7 @@ class Pieces {
     const int threads = threads_for(elements);
     if (threads == 1) {
       for (const Tensor& t : tensors) {
-        if (t.active && t.size > 0) f(t, 0, size(t));
+        if (t.active && size(t) > 0) f(t, 0, size(t));
       }
       return;
     }
@@ -62,7 +62,7 @@ class Pieces {
     starts_.resize(tensors.size() + 1);
     for (size_t i = 0; i < tensors.size(); ++i) {
       const Tensor& t = tensors[i];
-      starts_[i + 1] = starts_[i] + (t.active && t.size > 0 ? size(t) + kTensorCost : 0);
+      starts_[i + 1] = starts_[i] + (t.active && size(t) > 0 ? size(t) + kTensorCost : 0);
     }
     return starts_.back();
   }

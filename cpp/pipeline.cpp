@@ -34,10 +34,8 @@ Pipeline::Pipeline(const std::string& rule, std::vector<Transform> transforms)
 }
 
 bool Pipeline::logical_order() const {
-  const auto needs_it = [](const Transform& t) {
-    return t.kind == TransformKind::add_noise || t.kind == TransformKind::adaptive_clip;
-  };
-  return rule().two_passes || std::any_of(transforms_.begin(), transforms_.end(), needs_it);
+  const auto noise = [](const Transform& t) { return t.kind == TransformKind::add_noise; };
+  return std::any_of(transforms_.begin(), transforms_.end(), noise);
 }
 
 void Pipeline::retune(const std::vector<Transform>& transforms) {
@@ -154,9 +152,10 @@ void Pipeline::apply(const Transform& transform, size_t place, Outcome& outcome)
 // The first pass of a rule of two: slots, and the norms from which each tensor's trust follows.
 void Pipeline::advance() {
   Numbers &x = of_params_, &y = of_measured_;
-  reducer_.advance(work(), tensors, x, y);
+  const Source measured = rule().measures_gradient ? Source::gradient : Source::measured;
+  reducer_.advance(work(), tensors, measured, x, y);
   reducer_.norms_from(work(), tensors, Source::param, Unit::tensor, x);
-  reducer_.norms_from(work(), tensors, Source::measured, Unit::tensor, y);
+  reducer_.norms_from(work(), tensors, measured, Unit::tensor, y);
   for (const Tensor& t : tensors) {
     trust_[t.index] = trust_ratio(rows[t.row].trust, x[t.index], y[t.index]);
   }
@@ -196,7 +195,7 @@ void Pipeline::update(bool zero_grads) {
     return report(observation_->of_updates, 1);
   }
   const auto size = [](const Tensor& t) { return t.size; };
-  pieces_.each(tensors, Source::measured, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+  pieces_.each(tensors, Source::update, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().update(w, t, begin, end);
   });
 }

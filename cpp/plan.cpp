@@ -58,30 +58,42 @@ Plan::Use::~Use() {
 }
 
 void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
-  const auto storage = [this](const py::array& a) {
-    return storage_.emplace_back(2 * a.ndim()).data();
-  };
   axes_.push_back(pipeline_.logical_order() ? logical_axes(param) : memory_axes(param));
-  in_order_.push_back(std::is_sorted(axes_.back().begin(), axes_.back().end()));
+  const std::vector<int>& axes = axes_.back();
   Tensor tensor{};
   tensor.size = param.size();
   tensor.by_rows = param.ndim() > 1;
   tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
-  tensor.row_run = tensor.by_rows ? elements_within(param, axes_.back(), 0) : tensor.size;
+  tensor.row_run = tensor.by_rows ? elements_within(param, axes, 0) : tensor.size;
   tensor.dtype = is_f32(param) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
-  tensor.param = stream_of(param, axes_.back(), storage(param));
-  for (size_t k = 0; k < slots.size(); ++k) {
-    if (slots[k].is_none()) continue;
-    const py::array slot = py::reinterpret_borrow<py::array>(slots[k]);
-    holdings_.hold(slot, false);
-    if (!same_shape(fields(slot), fields(param)) || is_f32(slot) != is_f32(param)) {
-      throw py::type_error("instep._core.Plan: a slot differs from its parameter");
-    }
-    tensor.slot[k] = stream_of(slot, axes_.back(), storage(slot));
+  tensor.own = arrays_of(param, slots, axes);
+  const bool in_order = std::is_sorted(axes.begin(), axes.end());
+  logical_.push_back(in_order ? Arrays{} : arrays_of(param, slots, logical_axes(param)));
+  if (!in_order) tensor.logical = &logical_.back();
+  for (py::handle slot : slots) {
+    if (!slot.is_none()) holdings_.hold(py::reinterpret_borrow<py::array>(slot), false);
   }
   grad_storage_.push_back(storage_.emplace_back(4 * param.ndim()).data());
   pipeline_.tensors.push_back(tensor);
+}
+
+Arrays Plan::arrays_of(const py::array& param, const py::tuple& slots,
+                       const std::vector<int>& axes) {
+  const auto stream = [&](const py::array& a) {
+    return stream_of(a, axes, storage_.emplace_back(2 * a.ndim()).data());
+  };
+  Arrays arrays{};
+  arrays.param = stream(param);
+  for (size_t k = 0; k < slots.size(); ++k) {
+    if (slots[k].is_none()) continue;
+    const py::array slot = py::reinterpret_borrow<py::array>(slots[k]);
+    if (!same_shape(fields(slot), fields(param)) || is_f32(slot) != is_f32(param)) {
+      throw py::type_error("instep._core.Plan: a slot differs from its parameter");
+    }
+    arrays.slot[k] = stream(slot);
+  }
+  return arrays;
 }
 
 void Plan::use_gradient(size_t i, const py::array& grad) {
@@ -89,13 +101,13 @@ void Plan::use_gradient(size_t i, const py::array& grad) {
   tensor.active = true;
   active_ += tensor.size;
   int64_t* storage = grad_storage_[i];
-  if (in_order_[i] && (grad.flags() & py::array::c_style)) {
-    tensor.grad = tensor.grad_logical = {data_of(grad), storage, storage, 0};
+  if (!tensor.logical && (grad.flags() & py::array::c_style)) {
+    tensor.own.grad = {data_of(grad), storage, storage, 0};
     return;
   }
-  tensor.grad = tensor.grad_logical = stream_of(grad, axes_[i], storage);
-  if (!in_order_[i]) {
-    tensor.grad_logical = stream_of(grad, logical_axes(grad), storage + 2 * grad.ndim());
+  tensor.own.grad = stream_of(grad, axes_[i], storage);
+  if (tensor.logical) {
+    logical_[i].grad = stream_of(grad, logical_axes(grad), storage + 2 * grad.ndim());
   }
 }
 

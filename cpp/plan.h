@@ -80,6 +80,7 @@ class Plan {
 
   void refuse_busy() const;
   void add_tensor(const py::array& param, const py::tuple& slots);
+  Arrays arrays_of(const py::array& param, const py::tuple& slots, const std::vector<int>& axes);
   void set_gradients();
   void use_gradient(size_t i, const py::array& grad);
   void use_params_as_gradients();
@@ -99,7 +100,7 @@ class Plan {
   RowUse use_;
   std::vector<int> group_of_;
   std::vector<std::vector<int>> axes_;        // of each parameter, outermost in memory first
-  std::vector<bool> in_order_;                // whether these are the axes in C order
+  std::deque<Arrays> logical_;                // of each whose axes are not in C order
   std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to
   std::vector<int64_t*> grad_storage_;
   std::vector<py::object> grads_;  // the caller's list may change while the interpreter is released

@@ -42,13 +42,14 @@ void unit_totals(Unit unit, bool maximum, Numbers& each) {
 
 int64_t whole(const Tensor& t) { return t.size; }
 
-// The grid that a pass over these streams is laid out by, as in kernels.cpp.
+// The grid that a pass is laid out by, as in kernels.cpp: that of the first array that has one.
 Grid grid_for(const Tensor& t, Source source) {
-  if (source == Source::gradient) return grid_of(t.grad_logical);
-  Grid grid = grid_of(t.param);
+  const Arrays& arrays = source == Source::update ? t.own : logical_of(t);
+  if (source == Source::gradient) return grid_of(arrays.grad);
+  Grid grid = grid_of(arrays.param);
   if (source == Source::param) return grid;
-  if (grid.columns == 0) grid = grid_of(t.grad);
-  for (int k = 0; k < kMaxSlots && grid.columns == 0; ++k) grid = grid_of(t.slot[k]);
+  if (grid.columns == 0 && source == Source::update) grid = grid_of(arrays.grad);
+  for (int k = 0; k < kMaxSlots && grid.columns == 0; ++k) grid = grid_of(arrays.slot[k]);
   return grid;
 }
 
@@ -178,8 +179,7 @@ bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& kn
 }
 
 void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums) {
-  const Source source = Source::measured;
-  pieces_.each(tensors, source, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
+  pieces_.each(tensors, Source::update, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().accumulate(work, t, begin, end, &partials_[first_[t.index] + begin / kBlock]);
   });
   combine(tensors, partials_, Unit::tensor, false, fresh_);
@@ -192,8 +192,7 @@ void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums
 void Reducer::observe(const Work& work, const Tensors& tensors, Observation& out) {
   measured_.resize(blocks_);
   updates_.resize(blocks_);
-  const Source source = Source::measured;
-  pieces_.each(tensors, source, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
+  pieces_.each(tensors, Source::update, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
     const int64_t k = first_[t.index] + begin / kBlock;
     kernels().observe(work, t, begin, end, &partials_[k], &measured_[k], &updates_[k]);
   });
@@ -202,15 +201,29 @@ void Reducer::observe(const Work& work, const Tensors& tensors, Observation& out
   combine(tensors, updates_, Unit::tensor, false, out.of_updates);
 }
 
-void Reducer::advance(const Work& work, const Tensors& tensors, Numbers& of_params,
+void Reducer::advance(const Work& work, const Tensors& tensors, Source measured, Numbers& of_params,
                       Numbers& of_measured) {
-  const Source source = Source::measured;
-  pieces_.each(tensors, source, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
+  pieces_.each(tensors, Source::update, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
     const int64_t first = first_[t.index] + begin / kBlock;
     kernels().advance(work, t, begin, end, &partials_[first], &measured_[first]);
   });
+  sums_after(work, tensors, Source::param, partials_);
+  sums_after(work, tensors, measured, measured_);
   combine(tensors, partials_, Unit::tensor, false, of_params);
   combine(tensors, measured_, Unit::tensor, false, of_measured);
+}
+
+// What could not be summed on the way, for it went in another order.
+void Reducer::sums_after(const Work& work, const Tensors& tensors, Source source,
+                         Numbers& partials) {
+  const auto ordered = [](const Tensor& t) { return !t.logical; };
+  if (std::all_of(tensors.begin(), tensors.end(), ordered)) return;
+  const auto size = [](const Tensor& t) { return t.logical ? t.size : 0; };
+  pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+    const Pass pass = {source, Reduction::sum_squares, t.size, nullptr};
+    double* out = &partials[first_[t.index] + begin / kBlock];
+    kernels().reduce(work, t, begin / kBlock, block_count(end), pass, out);
+  });
 }
 
 }  // namespace instep

@@ -41,7 +41,8 @@ class Reducer {
   bool finite(const Work& work, const Tensors& tensors, const Numbers& sums);
 
   // The first pass of a rule of two: sums of squares of the parameters and of what is measured.
-  void advance(const Work& work, const Tensors& tensors, Numbers& of_params, Numbers& of_measured);
+  void advance(const Work& work, const Tensors& tensors, Source measured, Numbers& of_params,
+               Numbers& of_measured);
 
   // An update; writes sums of squares of gradients, of the parameters before, and of what is added.
   void observe(const Work& work, const Tensors& tensors, Observation& out);
@@ -50,6 +51,7 @@ class Reducer {
   void accumulate(const Work& work, const Tensors& tensors, Numbers& sums);
 
  private:
+  void sums_after(const Work& work, const Tensors& tensors, Source source, Numbers& partials);
   void rescue(const Work& work, const Tensors& tensors, Source source, Unit unit, Numbers& totals);
   void combine(const Tensors& tensors, const Numbers& partials, Unit unit, bool maximum,
                Numbers& out) const;

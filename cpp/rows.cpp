@@ -13,7 +13,7 @@ constexpr uint32_t kAllSlots = (1u << kMaxSlots) - 1;
 uint32_t slots_of(const Tensor& t) {
   if (t.size == 0) return kAllSlots;
   uint32_t present = 0;
-  for (int k = 0; k < kMaxSlots; ++k) present |= uint32_t(t.slot[k].data != nullptr) << k;
+  for (int k = 0; k < kMaxSlots; ++k) present |= uint32_t(t.own.slot[k].data != nullptr) << k;
   return present;
 }
 

@@ -33,6 +33,15 @@ constexpr bool is_two_passes(long) {
   return false;
 }
 
+template <class Rule>
+constexpr auto is_of_gradient(int) -> decltype(Rule::measures_gradient) {
+  return Rule::measures_gradient;
+}
+template <class Rule>
+constexpr bool is_of_gradient(long) {
+  return false;
+}
+
 // The slots of one element in locals: the rule works on these, and one store follows.
 template <unsigned used, class T>
 struct Slots {
@@ -87,7 +96,7 @@ void measure_each(const T* p, const T* g, T* const* slot, int64_t n, const T* sc
       rule.advance(p[i], g[i], s.a, s.b, s.c);
       s.store(local, i);
     }
-    out[i] = rule.measured(p[i], g[i], s.a, s.b, s.c);
+    out[i] = rule.measured(p[i], s.a, s.b, s.c);
   }
 }
 
@@ -109,6 +118,7 @@ struct Compiled {
   static constexpr unsigned variants = R<float, 0>::variants;
   static constexpr unsigned codes = variants * kDecays * 2;
   static constexpr bool two_passes = is_two_passes<R<float, 0>>(0);
+  static constexpr bool measures_gradient = is_of_gradient<R<float, 0>>(0);
   static constexpr int scalars = scalar_count<R<float, 0>>(sizeof(float)) - two_passes;
   static_assert(scalars + two_passes <= kMaxScalars);
   Run<float> run_f32[codes];
@@ -161,8 +171,13 @@ constexpr Entry kEntries[] = {
 };
 
 constexpr RuleInfo kInfos[] = {
-#define INSTEP_INFO(name, R) \
-  {name, Compiled<R>::variants, Compiled<R>::scalars, Compiled<R>::two_passes, compiled<R>.slots},
+#define INSTEP_INFO(name, R)       \
+  {name,                           \
+   Compiled<R>::variants,          \
+   Compiled<R>::scalars,           \
+   Compiled<R>::two_passes,        \
+   Compiled<R>::measures_gradient, \
+   compiled<R>.slots},
     INSTEP_RULES(INSTEP_INFO)
 #undef INSTEP_INFO
 };

@@ -26,13 +26,20 @@ SHAPES = [
     (2, 17, 4001), (40, 3, 50), (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9), (4, 1, 3000),
     (5, 0, 3), (2, 3, 1),
 ]  # fmt: skip
-RECIPES: dict[str, tuple[Any, list[Any]]] = {
-    "plain": (instep.Adam, []),
-    "norm": (instep.AdamW, [instep.ClipByGlobalNorm(1.0)]),
-    "rows": (instep.SGD, [instep.Centralize(), instep.ClipByRowNorm(0.5)]),
-    "mean": (instep.SGD, [instep.Standardize()]),
-    "noise": (instep.Adam, [instep.AddNoise(0.1)]),
-    "two passes": (instep.LAMB, []),
+RECIPES: dict[str, tuple[Case, list[Any]]] = {
+    "plain": (Case(instep.Adam), []),
+    "norm": (Case(instep.AdamW), [instep.ClipByGlobalNorm(1.0)]),
+    "rows": (Case(instep.SGD), [instep.Centralize(), instep.ClipByRowNorm(0.5)]),
+    "mean": (Case(instep.SGD), [instep.Standardize()]),
+    "noise": (Case(instep.Adam), [instep.AddNoise(0.1)]),
+    "adaptive": (Case(instep.SGD), [instep.AdaptiveClip(0.01)]),
+    "two passes": (Case(instep.LAMB), []),
+    "two passes, clipped": (
+        Case(instep.LAMB),
+        [instep.ClipByValue(1.0), instep.ClipByGlobalNorm(1.0)],
+    ),
+    "of the gradient": (Case(instep.LARS, {"lr": 0.1}), []),
+    "of the gradient, clipped": (Case(instep.LARS, {"lr": 0.1}), [instep.ClipByGlobalNorm(1.0)]),
 }
 
 
@@ -63,11 +70,11 @@ def layouts(ndim: int) -> list[tuple[Permuted, Permuted]]:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_steps(shape: tuple[int, ...], recipe: str, dtype: type, every_engine: Engines) -> None:
     rng = np.random.default_rng(seed_of(shape, recipe, dtype))
-    cls, transforms = RECIPES[recipe]
+    case, transforms = RECIPES[recipe]
     pairs = layouts(len(shape))
     params = [(rng.standard_normal(shape).astype(dtype), 16, p) for p, _ in pairs]
     grads = [[(rng.standard_normal(shape).astype(dtype), 8, g) for _, g in pairs]]
-    assert_same(Run(Case(cls), transforms, params, grads), every_engine)
+    assert_same(Run(case, transforms, params, grads), every_engine)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -87,16 +94,21 @@ def test_norms_and_zeroing(shape: tuple[int, ...], dtype: type, every_engine: En
             assert not differing(param, 0 - values), engine
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "options"), [("adam_", 5, {"amsgrad": True}), ("lamb_", 4, {})]
+)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_slots_of_other_layouts(shape: tuple[int, ...], every_engine: Engines) -> None:
+def test_slots_of_other_layouts(
+    shape: tuple[int, ...], name: str, count: int, options: Any, every_engine: Engines
+) -> None:
     rng = np.random.default_rng(seed_of(shape))
     c, f, *others = [Permuted(order) for order in orders(len(shape))]
-    values = [np.abs(rng.standard_normal(shape)) for _ in range(5)]
-    mixed = [c, f, *(others or [c, f]), f, c][:5]
+    values = [np.abs(rng.standard_normal(shape)) for _ in range(count)]
+    mixed = [f, c, *(others or [c, f]), f, c][:count]
 
     def outcome(module: Any) -> list[np.ndarray]:
         arrays = [guarded(v, 8, layout) for v, layout in zip(values, mixed, strict=True)]
-        module.adam_(*(a.view for a in arrays), step=3, amsgrad=True)
+        getattr(module, name)(*(a.view for a in arrays), step=3, **options)
         assert all(a.intact() for a in arrays)
         return [a.view.copy() for a in arrays]
 

@@ -19,11 +19,11 @@ struct Lamb {
     m = beta1 * m + one_minus_beta1 * g;
     v = beta2 * v + one_minus_beta2 * g * g;
   }
-  T measured(T p, T, T m, T v, T) const {
+  T measured(T p, T m, T v, T) const {
     return unbias1 * m / (square_root(v) * root + eps) + weight_decay * p;
   }
-  void operator()(T& p, T g, T& m, T& v, T& unused) const {
-    p = p - lr * trust * measured(p, g, m, v, unused);
+  void operator()(T& p, T, T& m, T& v, T& unused) const {
+    p = p - lr * trust * measured(p, m, v, unused);
   }
 };
 

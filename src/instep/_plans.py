@@ -105,7 +105,7 @@ class ReferencePlan:
         self._grads: Gradients | None = None
         self._observed: np.ndarray | None = None
         # The order of the native walk: norms that are only looked at are not worth a pass more.
-        self._logical = measure is not None or any(t._ordered for t in transforms)
+        self._logical = any(t._ordered for t in transforms)
         self.steps = 0
 
     def assign_rows(self, row_of: Sequence[int], group_of: Sequence[int]) -> None:

@@ -196,7 +196,6 @@ class AdaptiveClip(Transform):
     clipping: Argument
     eps: Argument = 1e-3
     _kind: ClassVar[int] = 5
-    _ordered: ClassVar[bool] = True
 
     def _numpy(self, grads: Gradients, context: Context, clipping: float, eps: float) -> Gradients:
         def factor(of_param: float, of_grad: float) -> float:
