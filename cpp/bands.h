@@ -44,6 +44,46 @@ struct Chained {
   void ask(const T* x, int64_t n) const { ask_for(x, n); }
 };
 
+// or what f makes of parameter and slots; these are the slots in the mask, laid out alike.
+template <class T, class F>
+struct WithSlots {
+  const Arrays& arrays;
+  uint32_t slots;
+  F f;
+  T out[kBand];
+
+  const T* operator()(const T* p, int64_t n) {
+    T* slot[kMaxSlots];
+    for (int k = 0; k < kMaxSlots; ++k) slot[k] = beside(k, p);
+    return f(p, slot, n, out);
+  }
+  void ask(const T* p, int64_t n) const {
+    ask_for(p, n);
+    for (int k = 0; k < kMaxSlots; ++k) {
+      if (slots >> k & 1) ask_for(beside(k, p), n);
+    }
+  }
+  T* beside(int k, const T* p) const {
+    const int64_t offset = reinterpret_cast<const char*>(p) - arrays.param.data;
+    return slots >> k & 1 ? reinterpret_cast<T*>(arrays.slot[k].data + offset) : nullptr;
+  }
+};
+
+// Whether elements of the parameter and of the slots in the mask are everywhere as far apart.
+inline bool alike(const Arrays& arrays, uint32_t slots) {
+  const Stream& p = arrays.param;
+  bool same = true;
+  for (int k = 0; k < kMaxSlots; ++k) {
+    if (!(slots >> k & 1)) continue;
+    const Stream& s = arrays.slot[k];
+    same &= s.ndim == p.ndim;
+    for (int d = 0; same && d < p.ndim; ++d) {
+      same &= s.shape[d] == p.shape[d] && s.strides[d] == p.strides[d];
+    }
+  }
+  return same;
+}
+
 template <class T, class F, class Read>
 class Bands {
  public:

@@ -88,6 +88,13 @@ class Lanes {
     add(rest);
   }
 
+  // One element for each lane. As a call it would keep the lanes in memory.
+  template <class T>
+  __attribute__((always_inline)) void add(const T* x) {
+#pragma GCC unroll 16
+    for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], widened(x + k * kWidth));
+  }
+
   double total() {
 #pragma GCC unroll 8
     for (int half = kVectors / 2; half > 0; half /= 2) {
@@ -106,12 +113,6 @@ class Lanes {
   template <class V>
   static V both(V a, V b) {
     return F::kPeak ? maximum(a, b) : a + b;
-  }
-
-  template <class T>
-  void add(const T* x) {
-#pragma GCC unroll 16
-    for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], widened(x + k * kWidth));
   }
 
   F f_;

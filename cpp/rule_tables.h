@@ -1,6 +1,7 @@
 // Every rule as functions on contiguous elements, in tables by rule, variant and decay.
 #pragma once
 #include "kernels.h"
+#include "reduce.h"
 #include "rules/all.h"
 #include "transforms.h"
 
@@ -12,6 +13,17 @@ using namespace instep;
 template <class T>
 using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
                      const Chain<T>& chain);
+
+// Sums of squares: of gradients as they came, of parameters before, and of what is added to them.
+template <class T>
+struct Observed {
+  Lanes<SumSquares<T>> grads{{}}, params{{}}, updates{{}};
+};
+
+// The same, and sums; n is a multiple of kLanes, and gradients are transformed already.
+template <class T>
+using RunObserved = void (*)(T* p, const T* g, const T* raw, T* const* slot, int64_t n,
+                             const T* scalars, Observed<T>& sums);
 
 // The first pass of a rule of two: advances the slots if asked to, and returns what is measured:
 // the gradient, or what it wrote to `out`.
@@ -67,22 +79,49 @@ Rule rule_of(const T* scalars) {
 }
 
 template <class Rule, Decay D, bool chained, class T>
+inline void run_one(const Rule& rule, T* p, const T* g, T* const* slot, int64_t i, T decay,
+                    const Chain<T>& chain) {
+  T param = p[i], grad = g[i];
+  Slots<Rule::slots, T> s(slot, i);
+  if constexpr (chained) grad = chain(grad);
+  if constexpr (D == Decay::l2) grad = grad + decay * param;
+  if constexpr (D == Decay::decoupled) param = param * decay;
+  rule(param, grad, s.a, s.b, s.c);
+  s.store(slot, i);
+  p[i] = param;
+}
+
+template <class Rule, Decay D, bool chained, class T>
 void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars, const Chain<T>& given) {
   const Rule rule = rule_of<Rule>(scalars);
   const Chain<T> chain = given;
   const T decay = scalars[kMaxScalars];
   T* const local[] = {slot[0], slot[1], slot[2]};
 #pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) {
-    T param = p[i], grad = g[i];
-    Slots<Rule::slots, T> s(local, i);
-    if constexpr (chained) grad = chain(grad);
-    if constexpr (D == Decay::l2) grad = grad + decay * param;
-    if constexpr (D == Decay::decoupled) param = param * decay;
-    rule(param, grad, s.a, s.b, s.c);
-    s.store(local, i);
-    p[i] = param;
+  for (int64_t i = 0; i < n; ++i) run_one<Rule, D, chained>(rule, p, g, local, i, decay, chain);
+}
+
+// All in one loop, so that sums are taken while memory is waited for.
+template <class Rule, Decay D, class T>
+void run_observed(T* p, const T* g, const T* raw, T* const* slot, int64_t n, const T* scalars,
+                  Observed<T>& sums) {
+  const Rule rule = rule_of<Rule>(scalars);
+  const T decay = scalars[kMaxScalars];
+  T* const local[] = {slot[0], slot[1], slot[2]};
+  Observed<T> now = sums;
+  for (int64_t i = 0; i < n; i += kLanes) {
+    T before[kLanes], added[kLanes];
+    now.grads.add(raw + i);
+    now.params.add(p + i);
+#pragma GCC ivdep
+    for (int64_t k = 0; k < kLanes; ++k) {
+      before[k] = p[i + k];
+      run_one<Rule, D, false>(rule, p, g, local, i + k, decay, Chain<T>());
+      added[k] = p[i + k] - before[k];
+    }
+    now.updates.add(added);
   }
+  sums = now;
 }
 
 template <class Rule, bool advance, class T>
@@ -123,11 +162,22 @@ struct Compiled {
   static_assert(scalars + two_passes <= kMaxScalars);
   Run<float> run_f32[codes];
   Run<double> run_f64[codes];
+  RunObserved<float> observed_f32[codes / 2];
+  RunObserved<double> observed_f64[codes / 2];
   Measure<float> measure_f32[variants];
   Measure<double> measure_f64[variants];
   uint32_t slots[variants];
 
-  constexpr Compiled() : run_f32(), run_f64(), measure_f32(), measure_f64(), slots() { fill<0>(); }
+  constexpr Compiled()
+      : run_f32(),
+        run_f64(),
+        observed_f32(),
+        observed_f64(),
+        measure_f32(),
+        measure_f64(),
+        slots() {
+    fill<0>();
+  }
 
   template <unsigned C>
   constexpr void fill() {
@@ -138,6 +188,10 @@ struct Compiled {
       using F64 = R<double, variant>;
       run_f32[C] = &run<F32, decay, C % 2, float>;
       run_f64[C] = &run<F64, decay, C % 2, double>;
+      if constexpr (C % 2 == 0) {
+        observed_f32[C / 2] = &run_observed<F32, decay, float>;
+        observed_f64[C / 2] = &run_observed<F64, decay, double>;
+      }
       if constexpr (two_passes) {
         measure_f32[variant] = &measure<F32, float>;
         measure_f64[variant] = &measure<F64, double>;
@@ -154,18 +208,23 @@ constexpr Compiled<R> compiled;
 struct Entry {
   const Run<float>* run_f32;
   const Run<double>* run_f64;
+  const RunObserved<float>* observed_f32;
+  const RunObserved<double>* observed_f64;
   const Measure<float>* measure_f32;
   const Measure<double>* measure_f64;
 
   Run<float> run(int code, float) const { return run_f32[code]; }
   Run<double> run(int code, double) const { return run_f64[code]; }
+  RunObserved<float> observed(int code, float) const { return observed_f32[code]; }
+  RunObserved<double> observed(int code, double) const { return observed_f64[code]; }
   Measure<float> measure(int variant, float) const { return measure_f32[variant]; }
   Measure<double> measure(int variant, double) const { return measure_f64[variant]; }
 };
 
 constexpr Entry kEntries[] = {
-#define INSTEP_ENTRY(name, R) \
-  {compiled<R>.run_f32, compiled<R>.run_f64, compiled<R>.measure_f32, compiled<R>.measure_f64},
+#define INSTEP_ENTRY(name, R)                                                   \
+  {compiled<R>.run_f32,      compiled<R>.run_f64,     compiled<R>.observed_f32, \
+   compiled<R>.observed_f64, compiled<R>.measure_f32, compiled<R>.measure_f64},
     INSTEP_RULES(INSTEP_ENTRY)
 #undef INSTEP_ENTRY
 };

@@ -1,0 +1,282 @@
+// The blocks of one tensor: brought into contiguous memory, worked on and put back.
+#pragma once
+#include "bands.h"
+#include "reduce.h"
+#include "rule_tables.h"
+#include "tiles.h"
+#include "transforms.h"
+
+namespace {
+
+const float* scalars_of(const Row& row, float) { return row.f32; }
+const double* scalars_of(const Row& row, double) { return row.f64; }
+
+template <class T>
+class Blocks {
+ public:
+  Blocks(const Work& work, const Tensor& tensor)
+      : work_(work),
+        tensor_(tensor),
+        arrays_(&tensor.own),
+        row_(work.rows[tensor.row]),
+        info_(kInfos[work.rule]),
+        entry_(kEntries[work.rule]),
+        scalars_(scalars_of(row_, T())) {
+    if (!work.trust) return;
+    for (int k = 0; k <= kMaxScalars; ++k) own_scalars_[k] = scalars_[k];
+    own_scalars_[info_.scalars] = T(work.trust[tensor.index]);
+    scalars_ = own_scalars_;
+  }
+
+  void update(int64_t begin, int64_t end) {
+    Chain<T> chain;
+    if (direct() && chained(work_, tensor_, chain)) {
+      T* slot[kMaxSlots];
+      for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(arrays_->slot[k], begin);
+      const Run<T> run = run_function(chain.length > 0);
+      return run(at(arrays_->param, begin), at(arrays_->grad, begin), slot, end - begin, scalars_,
+                 chain);
+    }
+    update_blocks(begin, end, [](int64_t, int64_t) {});
+  }
+
+  void observe(int64_t begin, int64_t end, double* of_grad, double* of_param, double* of_update) {
+    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+      load_all(first, n);
+      const T* raw = work_.op_count > 0 ? fetch(arrays_->grad, first, n, out_) : g_;
+      Observed<T> sums;
+      run_observed(raw, n, sums);
+      of_grad[k] = sums.grads.total();
+      of_param[k] = sums.params.total();
+      of_update[k] = sums.updates.total();
+      put_all(first, n);
+    });
+  }
+
+  void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
+    if (tensor_.logical && info_.measures_gradient) return;
+    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+      load_all(first, n);
+      const T* measured = measure(n, true);
+      store_slots(first, n);
+      if (tensor_.logical) return;
+      of_param[k] = sum_squares(p_, n);
+      of_measured[k] = sum_squares(measured, n);
+    });
+  }
+
+  void accumulate(int64_t begin, int64_t end, double* of_param) {
+    update_blocks(begin, end, [&](int64_t k, int64_t n) { of_param[k] = sum_squares(p_, n); });
+  }
+
+  void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
+    arrays_ = &logical_of(tensor_);
+    const Range range = {{pass.unit}, begin, end};
+    if (reduced_in_bands(pass, range, partial)) return;
+    each(pass.source, range, [&](int64_t k, int64_t first, int64_t n) {
+      const double scale = pass.scales ? pass.scales[first / pass.unit] : 1;
+      partial[k] = reduce_block(pass.kind, scale, block_of(pass.source, first, n), n);
+    });
+  }
+
+ private:
+  // The blocks [begin, end) of a cut.
+  struct Range {
+    Cut cut;
+    int64_t begin, end;
+  };
+
+  Range blocks_of(int64_t begin, int64_t end) const {
+    return {{tensor_.size}, begin / kBlock, (end + kBlock - 1) / kBlock};
+  }
+
+  // Calls f(k, first, n) for all blocks, k counting from the first, in an order that suits the
+  // streams that are read for a source (`measured`: all that an update needs).
+  template <class F>
+  void each(Source source, const Range& range, F f) {
+    const Stream* streams[kMaxSlots + 2];
+    const int count = streams_of(source, streams);
+    for (int i = 0; i < count; ++i) {
+      const Grid grid = grid_of(*streams[i]);
+      if (grid.columns > 0) return each_tiled(grid, streams, count, range, f);
+    }
+    for (int64_t b = range.begin; b < range.end; ++b) {
+      f(b - range.begin, range.cut.start(b), range.cut.length(b));
+    }
+  }
+
+  // Apart, so that only those who need tiles have them on their stack.
+  template <class F>
+  __attribute__((noinline)) void each_tiled(const Grid& grid, const Stream* const* streams,
+                                            int count, const Range& range, F f) {
+    alignas(64) T scratch[Tiles<T>::kElements];
+    Tiles<T> tiles(grid, scratch);
+    for (int i = 0; i < count; ++i) tiles.add(*streams[i]);
+    tiles_ = &tiles;
+    tiles.each(range.cut, range.begin, range.end,
+               [&](int64_t b, int64_t first, int64_t n) { f(b - range.begin, first, n); });
+    tiles_ = nullptr;
+  }
+
+  bool reduced_in_bands(const Pass& pass, const Range& range, double* partial) {
+    const bool squares = pass.kind == Reduction::sum_squares;
+    if (!squares && pass.kind != Reduction::sum) return false;
+    if (pass.source == Source::measured) {
+      const uint32_t slots = info_.slots[row_.variant];
+      const auto measure = [this](const T* p, T* const* slot, int64_t n, T* out) {
+        return entry_.measure(row_.variant, T())(p, nullptr, slot, n, scalars_, false, out);
+      };
+      const WithSlots<T, decltype(measure)> read = {*arrays_, slots, measure, {}};
+      return squares && alike(*arrays_, slots) &&
+             bands(SumSquares<T>{}, read, arrays_->param, range, partial);
+    }
+    const Stream& s = pass.source == Source::param ? arrays_->param : arrays_->grad;
+    Chained<T> read;
+    if (pass.source == Source::gradient && !chained(work_, tensor_, read.chain)) return false;
+    if (read.chain.length > 0) {
+      return squares && bands(SumSquares<T>{}, read, s, range, partial);
+    }
+    return squares ? bands(SumSquares<T>{}, AsIs<T>{}, s, range, partial)
+                   : bands(Sum{}, AsIs<T>{}, s, range, partial);
+  }
+
+  // False where that is not for this stream. Apart, like the tiles.
+  template <class F, class Read>
+  __attribute__((noinline)) bool bands(F f, Read read, const Stream& s, const Range& range,
+                                       double* partial) const {
+    const Grid grid = grid_of(s);
+    if (!banded<T>(s, grid, tensor_.size)) return false;
+    Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
+    return true;
+  }
+
+  int streams_of(Source source, const Stream** out) const {
+    const bool slots = source == Source::measured || source == Source::update;
+    int n = 0;
+    if (source != Source::gradient) out[n++] = &arrays_->param;
+    if (source == Source::gradient || source == Source::update) out[n++] = &arrays_->grad;
+    for (int k = 0; k < kMaxSlots; ++k) {
+      if (slots && used(k)) out[n++] = &arrays_->slot[k];
+    }
+    return n;
+  }
+
+  Run<T> run_function(bool chained) const {
+    return entry_.run((row_.variant * kDecays + int(row_.decay)) * 2 + chained, T());
+  }
+
+  static double sum_squares(const T* x, int64_t n) { return reduce_block(SumSquares<T>{}, x, n); }
+
+  // The update, block by block; `then(k, n)` looks at the new parameter of each.
+  template <class Then>
+  void update_blocks(int64_t begin, int64_t end, Then then) {
+    const Run<T> run = run_function(false);
+    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+      load_all(first, n);
+      run(p_, g_, slot_, n, scalars_, {});
+      then(k, n);
+      put_all(first, n);
+    });
+  }
+
+  void run_observed(const T* raw, int64_t n, Observed<T>& sums) {
+    const int64_t even = n / kLanes * kLanes, rest = n - even;
+    entry_.observed(row_.variant * kDecays + int(row_.decay), T())(p_, g_, raw, slot_, even,
+                                                                   scalars_, sums);
+    if (rest == 0) return;
+    T change[kLanes];
+    T* slot[kMaxSlots];
+    for (int j = 0; j < kMaxSlots; ++j) slot[j] = slot_[j] ? slot_[j] + even : nullptr;
+    sums.grads.add(raw + even, rest);
+    sums.params.add(p_ + even, rest);
+    for (int64_t i = 0; i < rest; ++i) change[i] = p_[even + i];
+    run_function(false)(p_ + even, g_ + even, slot, rest, scalars_, {});
+    for (int64_t i = 0; i < rest; ++i) change[i] = p_[even + i] - change[i];
+    sums.updates.add(change, rest);
+  }
+
+  void put_all(int64_t first, int64_t n) {
+    put(arrays_->param, first, n, p_);
+    store_slots(first, n);
+    if (work_.zero_grads) fill_zero<T>(arrays_->grad, first, n);
+  }
+
+  bool used(int k) const { return info_.slots[row_.variant] >> k & 1; }
+
+  // Nothing to gather: the rule reads and writes the buffers themselves.
+  bool direct() const {
+    bool plain = contiguous(arrays_->param) && contiguous(arrays_->grad) && !work_.zero_grads;
+    for (int k = 0; k < kMaxSlots; ++k) plain &= !used(k) || contiguous(arrays_->slot[k]);
+    return plain;
+  }
+
+  static T* at(const Stream& s, int64_t first) {
+    return s.data ? reinterpret_cast<T*>(s.data) + first : nullptr;
+  }
+
+  // The block from the tile where it is in there.
+  T* fetch(const Stream& s, int64_t first, int64_t n, T* scratch) const {
+    T* tile = tiles_ ? tiles_->find(s, first, n) : nullptr;
+    return tile ? tile : load(s, first, n, scratch);
+  }
+
+  // A tile is written back as a whole.
+  void put(const Stream& s, int64_t first, int64_t n, const T* block) const {
+    if (!tiles_ || !tiles_->keep(s, first, n)) store(s, first, n, block);
+  }
+
+  void load_all(int64_t first, int64_t n) {
+    load_state(first, n);
+    g_ = gradient(first, n);
+  }
+
+  void load_state(int64_t first, int64_t n) {
+    p_ = fetch(arrays_->param, first, n, param_);
+    for (int k = 0; k < kMaxSlots; ++k) {
+      slot_[k] = used(k) ? fetch(arrays_->slot[k], first, n, slots_[k]) : nullptr;
+    }
+  }
+
+  // As transforms leave it.
+  const T* gradient(int64_t first, int64_t n) {
+    const int64_t run = arrays_ == &tensor_.own ? tensor_.row_run : tensor_.size / tensor_.rows;
+    return transformed(work_, tensor_, run, fetch(arrays_->grad, first, n, grad_), first, n, grad_);
+  }
+
+  void store_slots(int64_t first, int64_t n) {
+    for (int k = 0; k < kMaxSlots; ++k) {
+      if (used(k)) put(arrays_->slot[k], first, n, slot_[k]);
+    }
+  }
+
+  const T* measure(int64_t n, bool advance) {
+    return entry_.measure(row_.variant, T())(p_, g_, slot_, n, scalars_, advance, out_);
+  }
+
+  const T* block_of(Source source, int64_t first, int64_t n) {
+    if (source == Source::gradient) return gradient(first, n);
+    if (source == Source::param) return fetch(arrays_->param, first, n, param_);
+    load_state(first, n);
+    g_ = nullptr;
+    return measure(n, false);
+  }
+
+  const Work& work_;
+  const Tensor& tensor_;
+  const Arrays* arrays_;  // in the order of the pass
+  const Row& row_;
+  const RuleInfo& info_;
+  const Entry& entry_;
+  const T* scalars_;
+  Tiles<T>* tiles_ = nullptr;  // while blocks are taken from tiles
+  T* p_;
+  const T* g_;
+  T* slot_[kMaxSlots];
+  T own_scalars_[kMaxScalars + 1];  // with the tensor's trust
+  alignas(64) T param_[kBlock];
+  alignas(64) T grad_[kBlock];
+  alignas(64) T slots_[kMaxSlots][kBlock];
+  alignas(64) T out_[kBlock];
+};
+
+}  // namespace
