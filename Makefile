@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find cpp src -name '*.cpp' -o -name '*.h' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: help demo test bench lint format symbols mutants wheel clean
+.PHONY: help demo test bench docs lint format symbols mutants wheel clean
 
 help:
 	@echo "make demo     train a digits classifier with and without clipping, draw instep-demo.png"
 	@echo "make test     run the tests"
 	@echo "make bench    compare with the reference, NumPy and torch, and with the machine's limit"
+	@echo "make docs     build the site in build/docs, warnings being errors"
 	@echo "make lint     ruff, mypy, clang-format"
 	@echo "make symbols  check that the kernels of one instruction set cannot leak into another's"
 	@echo "make mutants  break the kernels in many places and see the tests fail"
@@ -29,6 +30,11 @@ test: $(VENV)/installed-test
 
 bench: $(VENV)/installed-test
 	$(BIN)/instep bench
+
+# Nothing is fetched; the sources of the pages are few, so all are read each time.
+docs: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs build/docs
+	@echo "build/docs/index.html"
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .
@@ -55,7 +61,7 @@ wheel: $(VENV)/installed-lint
 	rm -rf build/dist build/clean
 	$(BIN)/python -m build --outdir build/dist
 	$(PYTHON) -m venv build/clean/venv
-	cp -r tests README.md build/clean/
+	cp -r tests docs README.md build/clean/
 	build/clean/venv/bin/python -m pip install --quiet "$$(ls $(CURDIR)/build/dist/*.whl)[bench]" hypothesis
 	cd build/clean && venv/bin/python -m pytest -c ../../pyproject.toml --rootdir . tests
 

@@ -30,7 +30,7 @@ class Dataset(NamedTuple):
 
     @property
     def classes(self) -> int:
-        """How many classes the labels name: one more than the largest."""
+        """How many classes the labels name, which is one more than the largest."""
         return 1 + int(max(self.y_train.max(), self.y_test.max()))
 
 

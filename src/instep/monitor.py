@@ -50,7 +50,7 @@ class GradientEvent(NamedTuple):
     kind: str
     """``"exploding"`` or ``"vanishing"``."""
     name: str
-    """Of the tensor: the key of a dict, ``[0]`` in a list, ``[1]['w']`` in the second group."""
+    """The tensor's, which is the key of a dict, ``[0]`` in a list or ``[1]['w']`` in a group."""
     norm: float
     """Of its gradient."""
     limit: float

@@ -104,7 +104,7 @@ class Optimizer(Rule):
 
     @property
     def param_groups(self) -> list[ParamGroup]:
-        """The groups: dict-like, with hyperparameters to read and set."""
+        """The groups, dict-like, with hyperparameters to read and set."""
         return self._groups
 
     @property
@@ -134,7 +134,7 @@ class Optimizer(Rule):
     # The step.
 
     def step(self, grads: Any = ACCUMULATED) -> StepReport:
-        """Update all parameters in place.
+        """Update all parameters in place; a step that raises or is skipped has changed nothing.
 
         Parameters
         ----------
@@ -155,8 +155,6 @@ class Optimizer(Rule):
             that it had at first; the message names it, the rule and what was received.
         FloatingPointError
             If a gradient is not finite, with ``nonfinite="raise"``.
-
-        A step that raises or is skipped has changed nothing.
         """
         with self._lock:
             plan, accumulated = self._plan, None
