@@ -152,6 +152,11 @@ def test_an_explosion_is_one_episode() -> None:
     assert len(w) == 2
 
 
+def test_a_gradient_that_is_not_finite_at_first_is_told_without_what_is_usual() -> None:
+    with pytest.warns(GradientWarning, match=r"^step 1: gradient exploding: \[0\]: norm nan$"):
+        feed([[np.nan]])
+
+
 def test_what_is_usual_moves() -> None:
     """A slow rise is no explosion, whatever it comes to; a jump beyond the factor is one."""
     growing = [[1.1**k] for k in range(200)]

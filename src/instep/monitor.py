@@ -302,7 +302,5 @@ def _message(events: list[GradientEvent]) -> str:
     names = ", ".join(e.name for e in events[:3])
     names += f" and {len(events) - 3} more" if events[3:] else ""
     rule = "the usual is at most" if first.kind == EXPLODING else "expected is at least"
-    return (
-        f"step {first.step}: gradient {first.kind}: {names}: norm {first.norm:.3g}, "
-        f"{rule} {first.limit:.3g}"
-    )
+    told = f"step {first.step}: gradient {first.kind}: {names}: norm {first.norm:.3g}"
+    return told if np.isnan(first.limit) else f"{told}, {rule} {first.limit:.3g}"
