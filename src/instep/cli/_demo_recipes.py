@@ -64,7 +64,7 @@ class Recipe:
     decays: bool = False
     network: Network = LEAKY
     reaches: float | None = CURED
-    """The accuracy it reaches on the digits in 500 steps; None for what cannot help."""
+    """The accuracy that the demo reaches on the digits; None for what cannot help."""
 
     def optimizer(self, params: Any, backend: Backend) -> instep.Optimizer:
         """Return the optimizer."""

@@ -93,9 +93,11 @@ def caption(data: Dataset) -> str:
     return f"""
 Network: {"-".join(map(str, sizes))}, Leaky ReLU with slope {SLOPE} except where it is sigmoids. \
 All runs start from the same weights and see the same batches.
-Learning rate: constant; lr decay divides it by 1 + t / {HALVED_AT} at step t. What takes the \
-gradient's size away (standardize, adaptive optimizers) has a rate of its own, and so has \
+Learning rate: constant; lr decay divides it by 1 + t / {HALVED_AT} at step t. What \
+normalizes the gradient (standardize, adaptive optimizers) has a rate of its own, and so has \
 Nesterov, whose steps grow to 10 times the rate.
+Numbers in names: what the norm or element is clipped to (AGC: its ratio to the weights' norm), \
+the variance of the noise, the momentum.
 Largest gradient: of all steps, the norm of all gradients together and that of the first layer's, \
 before anything is done to them.
 µs: median of opt.step(grads) alone; speed-up: over the reference, which does the same in NumPy, \
