@@ -42,6 +42,7 @@ LAYERS: dict[str, Callable[[np.random.Generator], nn.Layer]] = {
     "linear": linear,
     "relu": lambda rng: nn.ReLU(),
     "leaky": lambda rng: nn.LeakyReLU(0.2),
+    "sigmoid": lambda rng: nn.Sigmoid(),
     "tanh": lambda rng: nn.Tanh(),
     "batch norm": normalizing,
     "batch norm in use": lambda rng: normalizing(rng).eval(),

@@ -26,18 +26,19 @@ def maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _tree(values: np.ndarray, combine: Combine) -> np.ndarray:
-    """Reduce doubles, in logical order, to one number for each block."""
-    blocks = -(-values.size // BLOCK)
-    padded = np.zeros(blocks * BLOCK)
-    padded[: values.size] = values
-    rows = padded.reshape(blocks, BLOCK // LANES, LANES)
-    lanes = np.zeros((blocks, LANES))
-    for row in range(BLOCK // LANES):
-        lanes = combine(lanes, rows[:, row])
-    while lanes.shape[1] > 1:
-        half = lanes.shape[1] // 2
-        lanes = combine(lanes[:, :half], lanes[:, half:])
-    return lanes[:, 0]
+    """Reduce doubles, in logical order along the last axis, to one number for each block."""
+    *rows, size = values.shape
+    blocks = -(-size // BLOCK)
+    padded = np.zeros((*rows, blocks * BLOCK))
+    padded[..., :size] = values
+    lines = padded.reshape(*rows, blocks, BLOCK // LANES, LANES)
+    lanes = np.zeros((*rows, blocks, LANES))
+    for line in range(BLOCK // LANES):
+        lanes = combine(lanes, lines[..., line, :])
+    while lanes.shape[-1] > 1:
+        half = lanes.shape[-1] // 2
+        lanes = combine(lanes[..., :half], lanes[..., half:])
+    return lanes[..., 0]
 
 
 def sum_squares(a: np.ndarray, scale: float = 1.0) -> float:
@@ -62,6 +63,20 @@ def mean(a: np.ndarray) -> float:
     if not math.isfinite(result):
         result = total(a.ravel().astype(np.float64) * MEAN_SCALE) / a.size / MEAN_SCALE
     return result
+
+
+def row_means(rows: np.ndarray) -> list[float]:
+    """Return the mean of each row, as of an array of its own."""
+    sums = _row_totals(rows.astype(np.float64))
+    means = [total / rows.shape[1] for total in sums]
+    return [m if math.isfinite(m) else mean(row) for m, row in zip(means, rows, strict=True)]
+
+
+def _row_totals(rows: np.ndarray) -> list[float]:
+    totals = np.zeros(len(rows))
+    for block in _tree(rows, np.add).T:
+        totals += block
+    return [float(total) for total in totals]
 
 
 def max_abs(a: np.ndarray) -> float:
@@ -96,6 +111,15 @@ def norm(arrays: Sequence[np.ndarray]) -> float:
         root = math.sqrt(total)
         return root / scale
     return math.sqrt(total)
+
+
+def row_norms(rows: np.ndarray) -> list[float]:
+    """Return the norm of each row, as of an array of its own."""
+    values = rows.astype(np.float64)
+    return [
+        norm([row]) if _out_of_range(total) else math.sqrt(total)
+        for total, row in zip(_row_totals(values * values), rows, strict=True)
+    ]
 
 
 def all_finite(arrays: Sequence[np.ndarray]) -> bool:

@@ -1,100 +1,113 @@
-"""The picture of the demo: losses, and the gradient of each layer with and without clipping."""
+"""The picture of the demo: gradients that explode and vanish, their cures, and all accuracies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from ._demo_train import CLIP, CLIPPED, PLAIN, Recipe, Trained
+from . import _demo_recipes as recipes
+from ._demo_recipes import Group, Recipe
+from ._demo_table import Row, outcome
+from ._demo_train import Trained
 
-SIZE, DPI = (15.0, 6.2), 100
-COLOURS = ("#D55E00", "#E69F00", "#009E73", "#0072B2", "#56B4E9", "#000000", "#CC79A7")
-"""Okabe and Ito's, which the colour-blind can tell apart."""
-LOSS_TOP, NORM_TOP = 1e4, 1e6  # what explodes leaves the picture
-BOTTOM = 1e-7
+SIZE, DPI = (16.0, 7.2), 100
+COLOURS = ("#D55E00", "#E69F00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7")
+"""Okabe and Ito's, which the colour-blind can tell apart; the first is for what fails."""
+EXPLODING = (
+    recipes.PLAIN,
+    recipes.DECAYED,
+    recipes.NESTEROV,
+    recipes.CLIPPED,
+    recipes.ADAM,
+)
+VANISHING = (
+    recipes.STUCK,
+    recipes.STUCK_NOISE,
+    recipes.STUCK_ADAM,
+    recipes.RESIDUAL,
+    recipes.BATCH_NORM,
+    recipes.LEAKY_RELU,
+)
+TOP = 1e5  # what explodes leaves the picture
+BOTTOM = 1e-9
 SMOOTH = 15
 
-Runs = Sequence[tuple[Recipe, Trained]]
 
-
-def draw(runs: Runs, path: Path) -> None:
+def draw(rows: Mapping[Group, Sequence[Row]], path: Path) -> None:
     """Write the picture of the runs to a file."""
+    runs = {recipe: run for own in rows.values() for recipe, run, _ in own}
     figure = Figure(SIZE, DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr, call-arg]
-    losses, *both = figure.subplots(1, 3, width_ratios=(1.15, 1, 1))
-    _draw_losses(losses, runs)
-    for axes, recipe in zip(both, (PLAIN, CLIPPED), strict=True):
-        _draw_norms(axes, next(run for r, run in runs if r is recipe), recipe)
-    bottom = min(axes.get_ylim()[0] for axes in both)
-    for axes in both:
-        axes.set_ylim(bottom, NORM_TOP)
+    exploding, vanishing, bars = figure.subplots(1, 3, width_ratios=(1, 1, 0.85))
+    _draw_norms(exploding, {r: (runs[r], runs[r].norms) for r in EXPLODING})
+    exploding.set_title("Exploding: norm of all gradients", pad=12)
+    _draw_norms(vanishing, {r: (runs[r], runs[r].first_norms) for r in VANISHING})
+    vanishing.set_title("Vanishing: norm of the first layer's gradient", pad=12)
+    _draw_accuracies(bars, rows)
     figure.savefig(path, format="png")
 
 
-def _draw_losses(axes: Any, runs: Runs) -> None:
-    for (recipe, run), colour in zip(runs, COLOURS, strict=True):
-        label = f"{recipe.name}, {recipe.clipping}"
-        losses = np.array([v for v in run.losses if np.isfinite(v)])
+def _draw_norms(axes: Any, runs: Mapping[Recipe, tuple[Trained, Sequence[float]]]) -> None:
+    for (recipe, (run, norms)), colour in zip(runs.items(), COLOURS, strict=False):
+        style = {"color": colour, "lw": 1.6 if recipe.reaches else 2.6}
+        label = f"{recipe.name}: {outcome(run)}"
+        steps = np.arange(1, len(norms) + 1)
         if run.accuracy is None:
-            axes.plot(_steps(losses), losses, color=colour, lw=2.2, zorder=3)
-            _mark_end(axes, losses, LOSS_TOP, f"{label}: diverged at step {len(run.losses)}")
+            axes.plot(steps, norms, **style, zorder=3)
+            _mark_end(axes, norms, label, colour)
         else:
-            axes.plot(*_smoothed(losses), color=colour, lw=1.6, label=label)
-    axes.set_title(f"Training loss (geometric mean of {SMOOTH} steps)", pad=12)
-    axes.set(ylabel="cross-entropy", yscale="log", ymargin=0.01)
-    _finish(axes, LOSS_TOP)
-    axes.legend(loc="upper right", fontsize="small")
-
-
-def _draw_norms(axes: Any, run: Trained, recipe: Recipe) -> None:
-    norms = np.array(run.norms)
-    diverged = run.accuracy is None
-    curve = _as_they_are if diverged else _smoothed
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.92, len(run.layers)))
-    for layer, values, colour in zip(run.layers, norms.T, colours, strict=True):
-        axes.plot(*curve(values), color=colour, lw=1.3, label=layer)
-    axes.plot(*curve(run.step_norms), color="black", lw=1.6, label="all layers")
-    if diverged:
-        _mark_end(axes, run.step_norms, NORM_TOP, f"goes on to {run.largest_norm:.0e}")
-    used = "" if recipe.clip else " (not applied)"
-    threshold = f"threshold {CLIP.max_norm:g}{used}"
-    axes.axhline(CLIP.max_norm, color=COLOURS[0], ls="--", lw=1.6, label=threshold)
-    axes.set_title(f"Gradient norm per layer: {recipe.name}, {recipe.clipping}", pad=12)
-    axes.set(ylabel="norm before clipping" if recipe.clip else "norm", yscale="log")
-    _finish(axes, NORM_TOP)
-    axes.legend(loc="upper left" if diverged else "upper right", fontsize="small")
-
-
-def _steps(values: np.ndarray) -> np.ndarray:
-    return np.arange(1, len(values) + 1)
-
-
-def _as_they_are(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return _steps(values), values
-
-
-def _smoothed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return steps and the running geometric mean, which is what a logarithmic axis shows."""
-    width = min(SMOOTH, len(values))
-    logs = np.log(np.maximum(values, BOTTOM))
-    means = np.exp(np.convolve(logs, np.ones(width) / width, "valid"))
-    return np.arange(width, len(values) + 1), means
-
-
-def _mark_end(axes: Any, values: np.ndarray, top: float, label: str) -> None:
-    """Put a cross where a run ended, at the upper border if it is beyond."""
-    end = np.fmin(values[-1], top)
-    style = {"color": COLOURS[0], "ms": 12, "mew": 3, "clip_on": False, "zorder": 4}
-    axes.plot(len(values), end, "x", ls="none", label=label, **style)
-
-
-def _finish(axes: Any, top: float) -> None:
-    axes.set_xlabel("step")
-    axes.set_ylim(top=top)
+            axes.plot(steps, _smoothed(norms), **style, label=label)
+    axes.set(
+        xlabel="step",
+        xscale="log",
+        yscale="log",
+        ylabel=f"norm (mean of {SMOOTH} steps unless diverged)",
+    )
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(top=min(axes.get_ylim()[1], TOP))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="best", fontsize="small", title="test accuracy")
+
+
+def _smoothed(norms: Sequence[float]) -> np.ndarray:
+    """Return the running geometric mean, which is what a logarithmic axis shows."""
+    window = np.ones(min(SMOOTH, len(norms)))
+    logs = np.log(np.maximum(norms, BOTTOM))
+    count = np.convolve(np.ones(len(norms)), window, "same")  # fewer at both ends
+    mean: np.ndarray = np.exp(np.convolve(logs, window, "same") / count)
+    return mean
+
+
+def _mark_end(axes: Any, norms: Sequence[float], label: str, colour: str) -> None:
+    """Put a cross where a run ended, at the upper border if it is beyond."""
+    style = {"color": colour, "ms": 12, "mew": 3, "clip_on": False, "zorder": 4}
+    axes.plot(len(norms), np.fmin(norms[-1], TOP), "x", ls="none", label=label, **style)
+
+
+def _draw_accuracies(axes: Any, rows: Mapping[Group, Sequence[Row]]) -> None:
+    names: list[str] = []
+    for group, own in rows.items():
+        head, _, _ = group.head.partition(":")
+        axes.text(0, len(names), head, va="center", fontsize="small", weight="bold")
+        names.append("")
+        for recipe, run, _ in own:
+            _draw_bar(axes, len(names), run)
+            names.append(recipe.name)
+    axes.set_yticks(range(len(names)), names, fontsize="x-small")
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlim=(0, 1.15), ylim=(len(names) - 0.5, -0.7))
+    axes.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
+    axes.set_title("Accuracy on the test images", pad=12)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_bar(axes: Any, at: int, run: Trained) -> None:
+    width, colour = run.accuracy or 0, COLOURS[0 if run.failed else 4]
+    axes.barh(at, width, color=colour, height=0.75)
+    style = {"color": colour} if run.failed else {}
+    axes.text(width + 0.01, at, outcome(run), va="center", fontsize="x-small", **style)

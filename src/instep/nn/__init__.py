@@ -21,7 +21,7 @@ Examples
 array([0, 1, 1, 0])
 """
 
-from ._activations import LeakyReLU, ReLU, Tanh
+from ._activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from ._containers import Residual, Sequential
 from ._init import he, xavier
 from ._layer import Layer
@@ -40,6 +40,7 @@ __all__ = [
     "ReLU",
     "Residual",
     "Sequential",
+    "Sigmoid",
     "SoftmaxCrossEntropy",
     "Tanh",
     "he",

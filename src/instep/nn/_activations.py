@@ -65,6 +65,31 @@ class LeakyReLU(Layer):
         return np.where(self._active, dy, self.slope * dy)
 
 
+class Sigmoid(Layer):
+    """Logistic function: ``y = 1 / (1 + exp(-x))``, any shape.
+
+    Its slope is at most 1/4: in a deep network the gradient vanishes on its way to the first layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from instep import nn
+    >>> nn.Sigmoid().forward(np.array([[0.0, -1000.0]]))
+    array([[0.5, 0. ]])
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Return ``1 / (1 + exp(-x))``."""
+        y: np.ndarray = 0.5 + 0.5 * np.tanh(0.5 * x)  # equal to it, and cannot overflow
+        self._y = y
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        """Return ``dy * y * (1 - y)``."""
+        dx: np.ndarray = dy * self._y * (1 - self._y)
+        return dx
+
+
 class Tanh(Layer):
     """Hyperbolic tangent: ``y = tanh(x)``, any shape.
 

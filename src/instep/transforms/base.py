@@ -137,4 +137,4 @@ def by_row(g: np.ndarray, values: list[float]) -> np.ndarray:
 
 def row_norms(a: np.ndarray) -> list[float]:
     """Return the norm of each row."""
-    return [_reductions.norm([row]) for row in rows(a)]
+    return _reductions.row_norms(rows(a))

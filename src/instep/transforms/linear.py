@@ -76,7 +76,7 @@ class Centralize(Transform):
     def _centered(g: np.ndarray) -> np.ndarray:
         if g.ndim < 2 or g.size == 0:
             return g
-        means = [_reductions.mean(row) for row in rows(g)]
+        means = _reductions.row_means(rows(g))
         moved: np.ndarray = g - by_row(g, means)
         return moved
 
