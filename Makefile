@@ -7,7 +7,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find cpp src -name '*.cpp' -o -
 .PHONY: help demo test bench docs lint format symbols mutants wheel clean
 
 help:
-	@echo "make demo     train a digits classifier with and without clipping, draw instep-demo.png"
+	@echo "make demo     gradients that explode and vanish, and each remedy; draw instep-demo.png"
 	@echo "make test     run the tests"
 	@echo "make bench    compare with the reference, NumPy and torch, and with the machine's limit"
 	@echo "make docs     build the site in build/docs, warnings being errors"
