@@ -212,8 +212,9 @@ def test_one_image_is_no_batch_to_normalize(tmp_path: Path) -> None:
     assert "at least 2 images to learn from; got 1" in " ".join(result.output.split())
 
 
-def test_bad_output_is_refused_before_training(tmp_path: Path) -> None:
-    result = invoke("--output", tmp_path / "nowhere" / "p.png")
+@pytest.mark.parametrize("name", ["nowhere/p.png", "p.foo", "p"])
+def test_bad_output_is_refused_before_training(tmp_path: Path, name: str) -> None:
+    result = invoke("--output", tmp_path / name)
     assert result.exit_code == 2
     assert "--output" in result.output
     assert not rows(result.output)

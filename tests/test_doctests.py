@@ -41,6 +41,7 @@ def test_optimizers_have_every_section(name: str) -> None:
     order = ("Parameters\n---", "Raises\n---", "References\n---", "Examples\n---", ">>> import")
     places = [text.find(part) for part in order]
     assert -1 not in places
+    assert "inspect" not in text  # what a signature has for no default
     assert places == sorted(places)
 
 

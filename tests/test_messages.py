@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 import instep
-from instep import functional, reference
+from instep import data, functional, reference
 
 W = np.ones(2)
 
@@ -126,3 +127,51 @@ def test_repr() -> None:
         "    steps: 1",
         ")",
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "use"),
+    [
+        ("sklearn", data.load_digits),
+        ("rich", lambda: watched().table()),
+        ("matplotlib", lambda: watched().plot()),
+    ],
+)
+def test_a_package_that_is_missing_is_told_how_to_install(
+    module: str, use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [m for m in sys.modules if m.split(".", maxsplit=1)[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Missing(module), *sys.meta_path])
+    with pytest.raises(ModuleNotFoundError, match=r'needs .*; run: pip install "instep\[demo\]"$'):
+        use()
+
+
+class Missing:
+    """Finds that a package is not installed."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name.split(".", maxsplit=1)[0] == self._module:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def watched() -> instep.GradientMonitor:
+    opt = instep.SGD([np.ones(2)], lr=0.1)
+    monitor = instep.GradientMonitor(opt)
+    opt.step([np.ones(2)])
+    return monitor
+
+
+def test_the_dtype_that_is_advised_is_the_parameters() -> None:
+    for dtype in (np.float32, np.float64):
+        opt = instep.SGD({"w": np.ones(2, dtype)}, lr=0.1)
+        with pytest.raises(TypeError, match=rf"astype\(np.{np.dtype(dtype)}\) makes one that fits"):
+            opt.step({"w": np.ones(2, np.int64)})
+
+
+def test_a_single_transform_is_told_to_come_in_a_list() -> None:
+    with pytest.raises(TypeError, match=r"^transforms: .*; write transforms=\[...\]$"):
+        instep.SGD([np.ones(2)], lr=0.1, transforms=instep.ClipByValue(1.0))  # type: ignore[arg-type]

@@ -245,7 +245,9 @@ def test_table_and_picture(tmp_path: Path) -> None:
     opt = instep.SGD(params, lr=1e-3)
     monitor = GradientMonitor(opt, warn=False)
     assert monitor.plot().axes
-    for step in range(30):
+    opt.step({name: rng.standard_normal((4, 4)) for name in params})
+    assert {line.get_marker() for line in monitor.plot().axes[0].lines} == {"o"}
+    for step in range(1, 30):
         size = 1e4 if step == 20 else 1.0
         opt.step({name: size * rng.standard_normal((4, 4)) for name in params})
     lines = monitor.table().splitlines()
@@ -255,6 +257,7 @@ def test_table_and_picture(tmp_path: Path) -> None:
     assert (tmp_path / "norms.png").stat().st_size > 10_000
     (axes,) = figure.axes
     assert len(axes.lines) == 3
+    assert {line.get_marker() for line in axes.lines} == {"None"}
     assert axes.collections[0].get_offsets().shape == (3, 2)
     np.testing.assert_allclose(axes.collections[0].get_offsets()[:, 0], 21)
 

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 RECIPES = ("explode", "vanish", "numpy", "pytorch")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```([^`\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^\s*(```|~~~)\s*(py|pycon)", re.MULTILINE)
 PAGES = [
     page

@@ -60,7 +60,7 @@ class Buffers:
             if slot is None:
                 continue
             name = f"{slot_name}{self.names[i]}"
-            validate.array(name, slot, writeable=True)
+            validate.array(name, slot, writeable=True, dtype=self.params[i].dtype)
             self._must_match(name, slot, i)
             self._owned.append(name)
             self._arrays.append(slot)
@@ -87,7 +87,7 @@ class Buffers:
                 rule = "must be a numpy.ndarray, for zero_grads to set it to zero"
                 raise TypeError(f"{name}: {rule}; got {got}")
             grad = np.asarray(grad)
-        g = validate.array(name, grad, writeable=writeable)
+        g = validate.array(name, grad, writeable=writeable, dtype=self.params[i].dtype)
         self._must_match(name, g, i)
         for k in self._near(validate.bounds(g)):
             if validate.share_memory(g, self._arrays[k]):

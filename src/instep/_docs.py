@@ -37,7 +37,8 @@ def parameters(hyper: Mapping[str, tuple[Any, str]]) -> str:
 def _described(arguments: Mapping[str, tuple[Any, str]]) -> Iterator[str]:
     for name, (default, meaning) in arguments.items():
         text = fill(meaning, 90, break_on_hyphens=False)
-        yield f"{name} : default {default!r}\n{indent(text, '    ')}"
+        given = "no default" if default is inspect.Parameter.empty else f"default {default!r}"
+        yield f"{name} : {given}\n{indent(text, '    ')}"
 
 
 @cache

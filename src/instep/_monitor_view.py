@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._extras import extra
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -19,6 +21,7 @@ UNSEEN = 1e-300  # a logarithm has no place for 0
 
 def table(monitor: GradientMonitor) -> str:
     """Return a table as wide as a terminal."""
+    extra("rich", "GradientMonitor.table")
     from rich import box  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -26,13 +29,13 @@ def table(monitor: GradientMonitor) -> str:
     out = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), show_edge=False)
     out.add_column("tensor", overflow="fold", vertical="bottom")
     heads = (
-        "gra-\ndient",
-        "usual",
-        "largest",
-        "para-\nmeter",
+        "last\nnorm",
+        "usual\nnorm",
+        "largest\nnorm",
+        "param.\nnorm",
         "update/\nparam.",
-        "ex-\nploded",
-        "van-\nished",
+        "steps\nexploded",
+        "steps\nvanished",
     )
     for head in heads:
         out.add_column(head, justify="right", no_wrap=True)
@@ -64,6 +67,7 @@ def _short(value: float) -> str:
 
 def plot(monitor: GradientMonitor) -> Figure:
     """Return a picture of the norms of all gradients."""
+    extra("matplotlib", "GradientMonitor.plot")
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure((9.0, 5.0), 100, layout="constrained")
@@ -86,10 +90,12 @@ def _draw_norms(axes: Any, monitor: GradientMonitor) -> None:
     steps, norms = monitor._history.steps, monitor._history.values[:, 0]
     norms = np.where(np.isfinite(norms) & (norms > UNSEEN), norms, np.nan)
     n = len(monitor.names)
+    alone = "o" if len(steps) == 1 else None  # a line of one point is not seen
     colours = mpl.colormaps["viridis"](np.linspace(0, 0.92, n))
     for i, (name, colour) in enumerate(zip(monitor.names, colours, strict=True)):
         named = n <= NAMED or i in (0, n - 1)
-        axes.plot(steps, norms[:, i], color=colour, lw=1.3, label=name if named else None)
+        label = name if named else None
+        axes.plot(steps, norms[:, i], color=colour, lw=1.3, marker=alone, label=label)
 
 
 def _mark_events(axes: Any, monitor: GradientMonitor) -> None:

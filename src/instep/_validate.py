@@ -134,8 +134,13 @@ def keys(name: str, given: Any, expected: Collection[Any]) -> None:
     same_members(name, rule, expected, given)
 
 
-def array(name: str, value: Any, *, writeable: bool) -> np.ndarray:
-    """Accept an array of numbers that a step can read, and write if it has to."""
+def array(
+    name: str, value: Any, *, writeable: bool, dtype: np.dtype[Any] = DTYPES[0]
+) -> np.ndarray:
+    """Accept an array of numbers that a step can read, and write if it has to.
+
+    One of another dtype is told how to become ``dtype``.
+    """
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: must be a numpy.ndarray; got {shown(value)}")
     if isinstance(value, np.ma.MaskedArray):
@@ -144,7 +149,7 @@ def array(name: str, value: Any, *, writeable: bool) -> np.ndarray:
         rule = "must be float32 or float64 in native byte order"
         raise TypeError(
             f"{name}: dtype {rule}; got {value.dtype.str} ({value.dtype.name}); "
-            f"{name}.astype(np.float32) makes one that fits"
+            f"{name}.astype(np.{dtype}) makes one that fits"
         )
     if not value.flags.aligned:
         raise ValueError(

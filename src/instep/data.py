@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._extras import extra
+
 __all__ = ["Dataset", "load_digits", "load_idx", "read_idx"]
 
 UNSIGNED_BYTE = 0x08
@@ -60,6 +62,7 @@ def load_digits() -> Dataset:
     >>> digits.x_train.shape, digits.x_test.shape, digits.classes
     ((1437, 64), (360, 64), 10)
     """
+    extra("sklearn", "load_digits")
     from sklearn import datasets, model_selection  # type: ignore[import-untyped]  # noqa: PLC0415
 
     images, labels = datasets.load_digits(return_X_y=True)

@@ -267,7 +267,12 @@ class GradientMonitor:
     # What a user looks at.
 
     def table(self) -> str:
-        """Return a table of all tensors: the last step, what is usual, and how often what was."""
+        """Return a table with a line for each tensor, 80 columns wide.
+
+        Norms of its gradient: at the last step, the median of the window, the largest of the run.
+        Then the norm of the parameter, and the norm of the last update as a share of it. Last, at
+        how many steps the gradient exploded and vanished; an event is the first step of an episode.
+        """
         from ._monitor_view import table  # noqa: PLC0415 - rich is asked for here only
 
         return table(self)

@@ -14,6 +14,7 @@ from ._demo_recipes import Group, Recipe
 from ._demo_table import Row, outcome
 from ._demo_train import Trained
 
+FORMATS = (".png", ".svg", ".pdf")
 SIZE, DPI = (16.0, 7.2), 100
 COLOURS = ("#D55E00", "#E69F00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7")
 """Okabe and Ito's, which the colour-blind can tell apart; the first is for what fails."""
@@ -48,7 +49,7 @@ def draw(rows: Mapping[Group, Sequence[Row]], path: Path) -> None:
     _draw_norms(vanishing, {r: (runs[r], runs[r].first_norms) for r in VANISHING})
     vanishing.set_title("Vanishing: norm of the first layer's gradient", pad=12)
     _draw_accuracies(bars, rows)
-    figure.savefig(path, format="png")
+    figure.savefig(path)
 
 
 def _draw_norms(axes: Any, runs: Mapping[Recipe, tuple[Trained, Sequence[float]]]) -> None:

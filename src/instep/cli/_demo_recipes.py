@@ -133,8 +133,8 @@ GROUPS = (
         (Recipe("ASGD", EXPLODES / 5, instep.ASGD),),
     ),
     Group(
-        "The same SGD with its gradients clipped, or else changed",
-        "A bound on the gradient is one on the step; centralizing and noise set none.",
+        "The same SGD, its gradients clipped or changed in another way",
+        "Clipping and standardizing bound every step; centralizing and noise do not.",
         (
             treated(PLAIN, instep.ClipByValue(0.003)),
             treated(PLAIN, instep.ClipByNorm(0.1)),
@@ -148,7 +148,7 @@ GROUPS = (
     ),
     Group(
         "Adaptive optimizers in its place",
-        "They measure gradients by those before: a larger one makes no longer step.",
+        "They divide a gradient by the size of those before: its scale hardly matters.",
         (
             Recipe("Adagrad", 0.01, instep.Adagrad),
             Recipe("Adadelta", 1.0, instep.Adadelta),

@@ -23,7 +23,7 @@ COLUMNS = {
     "learn.\nrate": 6,
     "test\naccuracy": 15,
     "largest\ngradient": 8,
-    "of first\nlayer": 8,
+    "in first\nlayer": 8,
     "native\nµs": 6,
     "speed-\nup": 6,
     "same\nbits": 4,
@@ -96,12 +96,14 @@ All runs start from the same weights and see the same batches.
 Learning rate: constant; lr decay divides it by 1 + t / {HALVED_AT} at step t. What \
 normalizes the gradient (standardize, adaptive optimizers) has a rate of its own, and so has \
 Nesterov, whose steps grow to 10 times the rate.
-Numbers in names: what the norm or element is clipped to (AGC: its ratio to the weights' norm), \
-the variance of the noise, the momentum.
+Numbers in names: what the norm or element is clipped to (AGC, adaptive gradient clipping: its \
+ratio to the weights' norm), the momentum, the variance of the noise (a little where it shall not \
+disturb, much where nothing else reaches the first layer).
 Largest gradient: of all steps, the norm of all gradients together and that of the first layer's, \
 before anything is done to them.
 µs: median of opt.step(grads) alone; speed-up: over the reference, which does the same in NumPy, \
 operation by operation.
 Same bits: both ended with the same weights, bit for bit.
-Red: diverged, or less than half of the test images right.
+Diverged: at that step the loss was no finite number. Red: that, or less than half of the test \
+images right.
 """

@@ -34,7 +34,7 @@ def demo(
         int | None, typer.Option(min=1, metavar="N", help=f"Updates of each run. Default: {STEPS}.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help=f"{QUICK_STEPS} updates of each run: some seconds.")
+        bool, typer.Option("--quick", help=f"{QUICK_STEPS} updates of each run: half a minute.")
     ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Every optimizer and every transform.")
@@ -49,10 +49,13 @@ def demo(
     Plain SGD explodes; a network of sigmoids does not learn, as its gradients vanish. Each remedy
     starts from the same weights and sees the same batches, natively and with the reference.
     """
-    from ._demo_picture import draw  # noqa: PLC0415 - matplotlib takes a second to import
+    from ._demo_picture import FORMATS, draw  # noqa: PLC0415 - matplotlib takes a second to import
 
     if not output.parent.is_dir():
         raise typer.BadParameter(f"{output.parent}: no such directory", param_hint="--output")
+    if output.suffix not in FORMATS:
+        message = f"must end in {' or '.join(FORMATS)}; got {output.name}"
+        raise typer.BadParameter(message, param_hint="--output")
     images = _load(data)
     count = steps or (QUICK_STEPS if quick else STEPS)
     with one_thread():

@@ -102,7 +102,8 @@ def check(name: str, transforms: object) -> list[Transform]:
     """Accept a list or tuple of transforms."""
     if not isinstance(transforms, (list, tuple)):
         got = validate.shown(transforms)
-        raise TypeError(f"{name}: must be a list or tuple of transforms; got {got}")
+        hint = f"; write {name}=[...]" if isinstance(transforms, Transform) else ""
+        raise TypeError(f"{name}: must be a list or tuple of transforms; got {got}{hint}")
     for i, t in enumerate(transforms):
         if not isinstance(t, Transform):
             raise TypeError(
