@@ -36,7 +36,7 @@ RUNS = [
     Run("constant", lambda: LR),
     Run("linear decay", lambda: instep.schedules.linear(LR, 0.0, TOTAL)),
     Run("exponential decay", lambda: instep.schedules.exponential(LR, gamma=0.999)),
-    Run("adaptive decay", lambda: instep.schedules.ReduceOnPlateau(LR, factor=0.5, patience=1)),
+    Run("adaptive decay", lambda: instep.schedules.ReduceOnPlateau(LR, patience=0, threshold=0.03)),
     Run("linear, mean of 8", lambda: instep.schedules.linear(8 * LR, 0.0, TOTAL // 8), 8),
 ]
 

@@ -60,7 +60,8 @@ def test_online_perceptron(example: Any, capsys: pytest.CaptureFixture[str]) -> 
     assert len(runs) == 5
     assert all(0.9 <= r.accuracy <= 0.98 for r in runs.values())
     assert all(0.1 < r.losses[-1] < r.losses[0] < 0.25 for r in runs.values())
-    assert runs["linear decay"].losses[-1] < runs["constant"].losses[-1]
+    for decay in ("linear", "exponential", "adaptive"):
+        assert runs[f"{decay} decay"].losses[-1] < runs["constant"].losses[-1], decay
 
 
 def test_sgd_until_converged(example: Any, capsys: pytest.CaptureFixture[str]) -> None:
