@@ -63,7 +63,7 @@ class Rules(NamedTuple):
         """
         checked = {}
         for name, value in values.items():
-            shown = f"{place}[{name!r}]" if place else name
+            shown = _shown(name, place)
             if name not in self.checks:
                 raise ValueError(
                     f"{shown}: must be one of the hyperparameters "
@@ -73,6 +73,10 @@ class Rules(NamedTuple):
             function = schedulable(check) and callable(value)
             checked[name] = value if function else check(shown, value)
         return checked
+
+
+def _shown(name: str, place: str) -> str:
+    return f"{place}[{name!r}]" if place else name
 
 
 def schedulable(check: validate.Check) -> bool:
@@ -131,7 +135,7 @@ class ParamGroup(MutableMapping[str, Any]):
     def replace(self, checked: dict[str, Any]) -> None:
         """Take over what `merged` returned."""
         self._values = checked
-        self.has_schedules = any(callable(value) for value in checked.values())
+        self._moving = [(name, _shown(name, self._place), v) for name, v in self.schedules().items()]
 
     def schedules(self) -> dict[str, Any]:
         """Return the hyperparameters that are functions."""
@@ -143,10 +147,17 @@ class ParamGroup(MutableMapping[str, Any]):
 
     def at(self, step: int) -> dict[str, Any]:
         """Return the hyperparameters after ``step`` steps, schedules evaluated and checked."""
-        if not self.has_schedules:
+        if not self._moving:
             return self._values
-        now = {name: v(step) if callable(v) else v for name, v in self._values.items()}
-        return self._checked(now, self._place)
+        now = self._values.copy()
+        for name, shown, schedule in self._moving:
+            now[name] = self._rules.checks[name](shown, schedule(step))
+        if self._place:
+            with _prefixed(self._place):
+                self._rules.check_together(now)
+        else:
+            self._rules.check_together(now)
+        return now
 
     def __getitem__(self, name: str) -> Any:
         return self._params if name == "params" else self._values[name]
