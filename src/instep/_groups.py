@@ -135,7 +135,9 @@ class ParamGroup(MutableMapping[str, Any]):
     def replace(self, checked: dict[str, Any]) -> None:
         """Take over what `merged` returned."""
         self._values = checked
-        self._moving = [(name, _shown(name, self._place), v) for name, v in self.schedules().items()]
+        self._moving = [
+            (name, _shown(name, self._place), v) for name, v in self.schedules().items()
+        ]
 
     def schedules(self) -> dict[str, Any]:
         """Return the hyperparameters that are functions."""

@@ -43,6 +43,13 @@ def _half_cosine(start: float, end: float, part: float) -> float:
     return end + (start - end) * (1 + cos(pi * part)) / 2
 
 
+def _total(value: int, at_least: int, rule: str) -> int:
+    n = validate.count("total_steps", value, 1)
+    if n < at_least:
+        raise ValueError(f"total_steps: must be {rule}; got {n}")
+    return n
+
+
 def constant(value: float) -> Schedule:
     """Return ``value`` at every step.
 
@@ -141,7 +148,7 @@ def cosine(
     """
     top, low = _number("value", value), _number("min_value", min_value)
     warmup = validate.count("warmup_steps", warmup_steps, 0)
-    length = validate.count("total_steps", total_steps, warmup + 1) - warmup
+    length = _total(total_steps, warmup + 1, f"more than warmup_steps, {warmup}") - warmup
     validate.flag("restarts", restarts)
 
     def schedule(step: int) -> float:
@@ -234,7 +241,9 @@ def warmup_stable_decay(
     top, low = _number("value", value), _number("min_value", min_value)
     warmup = validate.count("warmup_steps", warmup_steps, 0)
     decay = validate.count("decay_steps", decay_steps, 1)
-    n = validate.count("total_steps", total_steps, warmup + decay)
+    n = _total(
+        total_steps, warmup + decay, f"at least warmup_steps + decay_steps, {warmup + decay}"
+    )
 
     def schedule(step: int) -> float:
         if step < warmup:
