@@ -217,6 +217,11 @@ def test_initial_weights() -> None:
 
 REFUSED = [
     (lambda: nn.Linear(0, 3, np.random.default_rng(0)), "n_in: must be an integer >= 1; got 0"),
+    (
+        lambda: nn.Linear(2, 3, np.random.default_rng(0), dtype=np.int32),  # type: ignore[arg-type]
+        "dtype: must be float32 or float64; got",
+    ),
+    (lambda: nn.BatchNorm(2, dtype="half"), "dtype: must be float32 or float64; got str 'half'"),  # type: ignore[arg-type]
     (lambda: nn.BatchNorm(0), "n: must be an integer >= 1; got 0"),
     (lambda: nn.BatchNorm(2, eps=0.0), "eps: must be a finite number, > 0; got 0.0"),
     (lambda: nn.BatchNorm(2, momentum=2.0), "momentum: must be a finite number, >= 0, <= 1; got 2"),
@@ -270,5 +275,5 @@ REFUSED = [
 
 @pytest.mark.parametrize(("call", "message"), REFUSED, ids=[m[:20] for _, m in REFUSED])
 def test_refusals(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         call()

@@ -101,7 +101,10 @@ def test_in_an_optimizer() -> None:
         (lambda: schedules.one_cycle(1.0, 10, 1.0), "pct_start: must be a finite number, > 0, < 1"),
         (lambda: schedules.one_cycle(1.0, 10, 0.1), "pct_start: must leave a rise"),
         (lambda: schedules.inverse_sqrt(1.0, 0), "warmup_steps: must be an integer >= 1; got 0"),
-        (lambda: schedules.warmup_stable_decay(1.0, 5, 3, 3), "total_steps: must be at least warmup_steps \+ decay_steps, 6; got 5"),
+        (
+            lambda: schedules.warmup_stable_decay(1.0, 5, 3, 3),
+            r"total_steps: must be at least warmup_steps \+ decay_steps, 6; got 5",
+        ),
         (lambda: schedules.join([schedules.constant(1.0)], [5]), "milestones: must be one fewer"),
         (
             lambda: schedules.join([schedules.constant(1.0)] * 3, [5, 5]),

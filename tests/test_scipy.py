@@ -98,7 +98,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: solve(bounds=[(0, 1)] * 3), "bounds, constraints: must not be given"),
     (lambda: solve(options={"maxiter": 0}), "maxiter: must be an integer >= 1; got 0"),
     (lambda: solve(options={"gtol": -1.0}), "gtol: must be a finite number, >= 0; got -1.0"),
-    (lambda: solve(options={"steps": 3}), "steps"),
+    (
+        lambda: solve(options={"maxitr": 3}),
+        r"options: must be among maxiter, .* \(did you mean maxiter\?\); got 'maxitr'",
+    ),
     (lambda: solve(hyper={"lr": -1.0}), "lr: "),
 ]
 

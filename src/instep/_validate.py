@@ -166,6 +166,21 @@ def array(
     return value
 
 
+def floating(name: str, value: Any) -> np.dtype[Any]:
+    """Accept what NumPy takes for float32 or float64."""
+    found = [dtype for dtype in DTYPES if _is_dtype(value, dtype)]
+    if not found:
+        raise TypeError(f"{name}: must be float32 or float64; got {shown(value)}")
+    return found[0]
+
+
+def _is_dtype(value: Any, dtype: np.dtype[Any]) -> bool:
+    try:
+        return bool(np.dtype(value) == dtype)
+    except TypeError:
+        return False
+
+
 def overlaps_itself(a: np.ndarray) -> bool:
     """Whether two elements of an array share memory."""
     axes = sorted((abs(s), n) for s, n in zip(a.strides, a.shape, strict=True) if n != 1)

@@ -90,7 +90,12 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("bounds") is not None or given.get("constraints"):
         raise ValueError("bounds, constraints: must not be given; these steps know none")
     ignored = ("bounds", "constraints", "hess", "hessp")
-    return {name: value for name, value in given.items() if name not in ignored}
+    options = {name: value for name, value in given.items() if name not in ignored}
+    there = inspect.signature(_Limits).parameters
+    for name in options:
+        if name not in there:
+            raise TypeError(f"options: must be among {validate.known(name, there)}; got {name!r}")
+    return options
 
 
 class _Limits:

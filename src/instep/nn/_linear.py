@@ -28,7 +28,8 @@ class Linear(Layer):
     Raises
     ------
     TypeError, ValueError
-        If a number is no integer >= 1; by ``forward`` if x has not the shape (batch, n_in).
+        If a number is no integer >= 1, or dtype neither float32 nor float64; by ``forward`` if x
+        has not the shape (batch, n_in).
 
     Examples
     --------
@@ -51,7 +52,7 @@ class Linear(Layer):
     ) -> None:
         super().__init__()
         n_in, n_out = validate.count("n_in", n_in, 1), validate.count("n_out", n_out, 1)
-        weight = init(rng, n_in, n_out).astype(dtype)
+        weight = init(rng, n_in, n_out).astype(validate.floating("dtype", dtype))
         self.params = {"weight": weight, "bias": np.zeros(n_out, dtype)}
         self.grads = {name: np.zeros_like(p) for name, p in self.params.items()}
 

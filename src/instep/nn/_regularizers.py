@@ -69,6 +69,7 @@ class BatchNorm(Layer):
         n = validate.count("n", n, 1)
         self.eps: float = validate.number(above=0)("eps", eps)
         self.momentum: float = validate.number(low=0, high=1)("momentum", momentum)
+        validate.floating("dtype", dtype)
         self.params = {"weight": np.ones(n, dtype), "bias": np.zeros(n, dtype)}
         self.grads = {name: np.zeros_like(p) for name, p in self.params.items()}
         self.running_mean, self.running_var = np.zeros(n, dtype), np.ones(n, dtype)
