@@ -133,7 +133,7 @@ GROUPS = (
         (Recipe("ASGD", EXPLODES / 5, instep.ASGD),),
     ),
     Group(
-        "The same SGD, its gradients clipped or changed in another way",
+        "The same SGD with clipped or changed gradients",
         "Clipping and standardizing bound every step; centralizing and noise do not.",
         (
             treated(PLAIN, instep.ClipByValue(0.003)),
