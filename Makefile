@@ -53,7 +53,7 @@ symbols: $(VENV)/installed-lint
 	$(BIN)/cmake --build build/symbols --target kernels
 	bash tests/check_symbols.sh build/symbols
 
-# More than an hour: 70 builds, each tested until something fails.
+# More than an hour: some 80 builds, each tested until something fails.
 mutants: $(VENV)/installed-test $(VENV)/installed-lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py
 

@@ -33,7 +33,7 @@ struct AsIs {
 
 // or as transforms leave them.
 template <class T>
-struct Chained {
+struct Chained : AsIs<T> {
   Chain<T> chain;
   T out[kBand];
 
@@ -41,7 +41,6 @@ struct Chained {
     for (int64_t i = 0; i < n; ++i) out[i] = chain(x[i]);
     return out;
   }
-  void ask(const T* x, int64_t n) const { ask_for(x, n); }
 };
 
 // or what f makes of parameter and slots; these are the slots in the mask, laid out alike.

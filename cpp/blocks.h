@@ -91,7 +91,7 @@ class Blocks {
   }
 
   // Calls f(k, first, n) for all blocks, k counting from the first, in an order that suits the
-  // streams that are read for a source (`measured`: all that an update needs).
+  // streams that are read for a source.
   template <class F>
   void each(Source source, const Range& range, F f) {
     const Stream* streams[kMaxSlots + 2];

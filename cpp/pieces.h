@@ -12,6 +12,8 @@ using Tensors = std::vector<Tensor>;
 
 inline int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; }
 
+inline int64_t whole(const Tensor& t) { return t.size; }
+
 // Where pieces of a tensor that is taken as `size` elements may begin: where neighbours in memory
 // are far apart in the walk, after as many rows as fill some cache lines of each column. Too many
 // for a thread's share would leave others without.

@@ -194,8 +194,7 @@ void Pipeline::update(bool zero_grads) {
     report(observation_->of_params, 1);
     return report(observation_->of_updates, 1);
   }
-  const auto size = [](const Tensor& t) { return t.size; };
-  pieces_.each(tensors, Source::update, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+  pieces_.each(tensors, Source::update, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
     kernels().update(w, t, begin, end);
   });
 }

@@ -40,8 +40,6 @@ void unit_totals(Unit unit, bool maximum, Numbers& each) {
   std::fill(each.begin(), each.end(), total);
 }
 
-int64_t whole(const Tensor& t) { return t.size; }
-
 // The grid that a pass is laid out by, as in kernels.cpp: that of the first array that has one.
 Grid grid_for(const Tensor& t, Source source) {
   const Arrays& arrays = source == Source::update ? t.own : logical_of(t);

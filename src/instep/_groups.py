@@ -113,9 +113,14 @@ class ParamGroup(MutableMapping[str, Any]):
 
     def _checked(self, values: Mapping[str, Any], place: str) -> dict[str, Any]:
         checked = self._rules.each(values, place)
-        with _prefixed(place):
-            self._rules.check_together(checked)
+        self._check_together(checked, place)
         return checked
+
+    def _check_together(self, values: dict[str, Any], place: str) -> None:
+        if not place:  # as at each step of a schedule
+            return self._rules.check_together(values)
+        with _prefixed(place):
+            return self._rules.check_together(values)
 
     def merged(self, values: Mapping[str, Any], *, place: str | None = None) -> dict[str, Any]:
         """Return all hyperparameters with some replaced, checked."""
@@ -154,11 +159,7 @@ class ParamGroup(MutableMapping[str, Any]):
         now = self._values.copy()
         for name, shown, schedule in self._moving:
             now[name] = self._rules.checks[name](shown, schedule(step))
-        if self._place:
-            with _prefixed(self._place):
-                self._rules.check_together(now)
-        else:
-            self._rules.check_together(now)
+        self._check_together(now, self._place)
         return now
 
     def __getitem__(self, name: str) -> Any:
