@@ -9,33 +9,31 @@
 
 namespace {
 
-// Whether the rows of a walk lie side by side, and each begins a block.
+// Whether the rows of a walk lie side by side, and are so long that the way to the end of the last
+// blocks, which lies in the next row, is short beside them.
 template <class T>
 bool banded(const Stream& s, const Grid& grid, int64_t size) {
-  return grid.columns >= kBlock && grid.step == sizeof(T) && s.shape[0] == grid.rows &&
+  return grid.columns >= 2 * kBlock && grid.step == sizeof(T) && s.shape[0] == grid.rows &&
          grid.rows * grid.columns == size;
 }
 
 constexpr int64_t kBand = 128;  // rows
 
-// Asks for the cache lines of n elements.
 template <class T>
-void ask_for(const T* x, int64_t n) {
-  for (int64_t i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(x + i);
-}
+constexpr int64_t kLineOf = 64 / sizeof(T);
 
 // What is summed, of so many elements that are neighbours in memory: the elements as they are,
 template <class T>
 struct AsIs {
   const T* operator()(const T* x, int64_t) const { return x; }
-  void ask(const T* x, int64_t n) const { ask_for(x, n); }
+  void ask(const T* x) const { __builtin_prefetch(x); }
 };
 
 // or as transforms leave them.
 template <class T>
 struct Chained : AsIs<T> {
   Chain<T> chain;
-  T out[kBand];
+  T out[kLineOf<T>];
 
   const T* operator()(const T* x, int64_t n) {
     for (int64_t i = 0; i < n; ++i) out[i] = chain(x[i]);
@@ -49,17 +47,17 @@ struct WithSlots {
   const Arrays& arrays;
   uint32_t slots;
   F f;
-  T out[kBand];
+  T out[kLineOf<T>];
 
   const T* operator()(const T* p, int64_t n) {
     T* slot[kMaxSlots];
     for (int k = 0; k < kMaxSlots; ++k) slot[k] = beside(k, p);
     return f(p, slot, n, out);
   }
-  void ask(const T* p, int64_t n) const {
-    ask_for(p, n);
+  void ask(const T* p) const {
+    __builtin_prefetch(p);
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (slots >> k & 1) ask_for(beside(k, p), n);
+      if (slots >> k & 1) __builtin_prefetch(beside(k, p));
     }
   }
   T* beside(int k, const T* p) const {
@@ -105,20 +103,21 @@ class Bands {
  private:
   static constexpr int64_t kPitch = kBand + 8;  // lest all lanes of a row compete for cache sets
   static constexpr int64_t kNever = INT64_MAX;
+  static constexpr int64_t kBeside = 8, kLine = kLineOf<T>;
+  static constexpr int64_t kGroup = 16, kGroups = kBand / kGroup;
 
   // Columns count on into the next row, where the last block of each row has its end.
   void reduce_band() {
     __builtin_memset(lanes_, 0, sizeof lanes_);
-    for (int64_t h = 0; h < rows_; ++h) {
-      const int64_t block = larger(begin_, cut_.from(first_of(h)));
+    for (int64_t h = 0; h < kBand; ++h) {
+      const int64_t block = h < rows_ ? larger(begin_, cut_.from(first_of(h))) : end_;
       block_[h] = block;
       begun_[h] = false;
       next_[h] = block < end_ ? cut_.start(block) - first_of(h) : kNever;
     }
+    for (int64_t g = 0; g < kGroups; ++g) soonest_[g] = soonest_in(g);
     for (int64_t at = soonest(); at != kNever;) {
-      for (int64_t h = 0; h < rows_; ++h) {
-        if (next_[h] == at) turn(h, at);
-      }
+      turn_at(at);
       const int64_t stop = soonest();
       if (stop == kNever) return;
       if (at < grid_.columns) add(row_, at, smaller(stop, grid_.columns), 0);
@@ -132,10 +131,28 @@ class Bands {
 
   int64_t first_of(int64_t h) const { return (row_ + h) * grid_.columns; }
 
+  // The column of the next turn, of all rows and of those of a group: with all of them to look
+  // through, rows of odd lengths, whose blocks begin everywhere, took half as long again.
   int64_t soonest() const {
     int64_t least = kNever;
-    for (int64_t h = 0; h < rows_; ++h) least = smaller(least, next_[h]);
+    for (int64_t g = 0; g < kGroups; ++g) least = smaller(least, soonest_[g]);
     return least;
+  }
+
+  int64_t soonest_in(int64_t g) const {
+    int64_t least = kNever;
+    for (int64_t i = 0; i < kGroup; ++i) least = smaller(least, next_[g * kGroup + i]);
+    return least;
+  }
+
+  void turn_at(int64_t at) {
+    for (int64_t g = 0; g < kGroups; ++g) {
+      if (soonest_[g] != at) continue;
+      for (int64_t h = g * kGroup; h < (g + 1) * kGroup; ++h) {
+        if (next_[h] == at) turn(h, at);
+      }
+      soonest_[g] = soonest_in(g);
+    }
   }
 
   // Where a block of a row ends, and maybe the next one begins.
@@ -161,30 +178,43 @@ class Bands {
     int64_t k = shift + begin;
     walk(stream_, row * grid_.columns + begin, end - begin,
          [&](const char* in, int64_t stride, int64_t count) {
-           for (; count > 0; --count, in += stride) {
-             add(reinterpret_cast<const T*>(in), stride, rows, lanes_[k++ & (kLanes - 1)]);
+           const int64_t beside = stride == rows * int64_t(sizeof(T)) ? 1 : kBeside;
+           for (int64_t n; count > 0; count -= n, in += n * stride, k += n) {
+             n = smaller(count, beside);
+             add_beside(in, stride, n, rows, k);
            }
          });
   }
 
-  void add(const T* in, int64_t stride, int64_t rows, double* lane) {
-    constexpr int64_t kAhead = 8;
-    read_.ask(reinterpret_cast<const T*>(reinterpret_cast<const char*>(in) + kAhead * stride),
-              rows);
-    const T* x = read_(in, rows);
-    int64_t h = 0;
-    for (; h + kWidth <= rows; h += kWidth) add(x + h, lane + h);
-    if (h == rows) return;
-    T rest[kWidth] = {};
-    for (int64_t j = 0; h + j < rows; ++j) rest[j] = x[h + j];
-    add(rest, lane + h);
+  // A few columns in turns, a cache line of each, while those of the next few are asked for: the
+  // hardware fetches ahead in each of them, where a part of a single column would soon be at its
+  // end. Whole columns are one stream as they are.
+  void add_beside(const char* in, int64_t stride, int64_t columns, int64_t rows, int64_t k) {
+    for (int64_t h = 0; h < rows; h += kLine) {
+      const int64_t n = smaller(kLine, rows - h);
+      for (int64_t j = 0; j < columns; ++j) {
+        const char* x = in + j * stride + h * int64_t(sizeof(T));
+        read_.ask(reinterpret_cast<const T*>(x + kBeside * stride));
+        if (n == rows - h) read_.ask(reinterpret_cast<const T*>(x + kBeside * stride) + n - 1);
+        add(read_(reinterpret_cast<const T*>(x), n), n, lanes_[(k + j) & (kLanes - 1)] + h);
+      }
+    }
+  }
+
+  void add(const T* x, int64_t n, double* lane) const {
+    if (n == kLine) return add(x, lane);
+    T rest[kLine] = {};
+    for (int64_t j = 0; j < n; ++j) rest[j] = x[j];
+    add(rest, lane);
   }
 
   void add(const T* x, double* lane) const {
-    Doubles sum;
-    __builtin_memcpy(&sum, lane, sizeof sum);
-    sum = f_(sum, widened(x));
-    __builtin_memcpy(lane, &sum, sizeof sum);
+    for (int64_t h = 0; h < kLine; h += kWidth) {
+      Doubles sum;
+      __builtin_memcpy(&sum, lane + h, sizeof sum);
+      sum = f_(sum, widened(x + h));
+      __builtin_memcpy(lane + h, &sum, sizeof sum);
+    }
   }
 
   const Stream& stream_;
@@ -196,6 +226,7 @@ class Bands {
   double* partial_;
   int64_t row_, rows_;                  // of this band
   int64_t block_[kBand], next_[kBand];  // of each row: its block, and the column of its next turn
+  int64_t soonest_[kGroups];            // of each group of rows: its next turn
   bool begun_[kBand];
   alignas(64) double lanes_[kLanes][kPitch];  // of all rows
 };

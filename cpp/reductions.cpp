@@ -40,7 +40,7 @@ void unit_totals(Unit unit, bool maximum, Numbers& each) {
   std::fill(each.begin(), each.end(), total);
 }
 
-// The grid that a pass is laid out by, as in kernels.cpp: that of the first array that has one.
+// The grid that a pass is laid out by, as in blocks.h: that of the first array that has one.
 Grid grid_for(const Tensor& t, Source source) {
   const Arrays& arrays = source == Source::update ? t.own : logical_of(t);
   if (source == Source::gradient) return grid_of(arrays.grad);
@@ -56,7 +56,7 @@ Grid grid_for(const Tensor& t, Source source) {
 int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const Grid grid = grid_for(t, source);
   if (grid.columns == 0) return kBlock;
-  const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, lines = grid.rows / (4 * threads * line);
+  const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, lines = grid.rows / (2 * threads * line);
   const int64_t rows = std::min<int64_t>(std::max<int64_t>(lines, 2), 8) * line;
   return rows * (size / (t.size / grid.columns));
 }

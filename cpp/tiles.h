@@ -10,14 +10,27 @@ namespace {
 
 using namespace instep;
 
-// Copies columns [begin, end) of rows [top, bottom), element by element.
-template <class T>
+// Copies columns [begin, end) of rows [top, bottom), element by element. Up to so many columns are
+// copied in one loop, which the compiler turns into shuffles where they are the whole array.
+template <class T, int kFew = 7>
 void copy_turned(const char* in, int64_t across, int64_t begin, int64_t end, int64_t down,
                  int64_t top, int64_t bottom, T* out, int64_t pitch) {
-  for (int64_t r = top; r < bottom; ++r) {
-    for (int64_t c = begin; c < end; ++c) {
-      out[r * pitch + c] = *reinterpret_cast<const T*>(in + c * across + r * down);
+  const auto copy = [=](int64_t columns, int64_t down, int64_t pitch) {
+    for (int64_t r = top; r < bottom; ++r) {
+#pragma GCC unroll 8
+      for (int64_t c = begin; c < begin + columns; ++c) {
+        out[r * pitch + c] = *reinterpret_cast<const T*>(in + c * across + r * down);
+      }
     }
+  };
+  if constexpr (kFew == 0) {
+    copy(end - begin, down, pitch);
+  } else if (end - begin != kFew) {
+    copy_turned<T, kFew - 1>(in, across, begin, end, down, top, bottom, out, pitch);
+  } else if (down == sizeof(T) && pitch == kFew) {
+    copy(kFew, sizeof(T), kFew);
+  } else {
+    copy(kFew, down, pitch);
   }
 }
 
@@ -47,15 +60,18 @@ void turn(const char* in, int64_t across, T* out, int64_t pitch) {
   for (int i = 0; i < kSide; ++i) __builtin_memcpy(out + i * pitch, &x[i], sizeof x[i]);
 }
 
-// Goes through rows and columns as `transpose` does: a few columns at a time, as many rows as share
-// cache lines.
+// Goes through rows and columns as `transpose` does: down a few columns, a cache line of each at a
+// time, which is what the hardware can follow; then down the next few, and on in the rows below.
 struct Cursor {
-  int64_t columns, wide, high, column = 0, row = 0;
+  int64_t columns, rows, wide, high, column = 0, row = 0, top = 0;
   void next() {
+    row += high;
+    if (row < top + rows) return;
+    row = top;
     column += wide;
     if (column < columns) return;
     column = 0;
-    row += high;
+    row = top += rows;
   }
 };
 
@@ -64,12 +80,12 @@ struct Cursor {
 template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
                int64_t pitch) {
-  constexpr int kSide = kShortSide<T>, kWide = Vector<T>::kCount, kAhead = 32;
+  constexpr int kSide = kShortSide<T>, kWide = Vector<T>::kCount, kAhead = 8;
   const bool dense = down == sizeof(T);
   const int64_t even_rows = dense ? rows / kSide * kSide : 0;
   const int64_t even_columns = dense ? columns / kWide * kWide : 0;
-  Cursor at = {even_columns, kWide, 64 / sizeof(T)}, later = at;
-  for (int i = 0; i < kAhead; i += kWide) later.next();
+  Cursor at = {even_columns, even_rows, kWide, 64 / sizeof(T)}, later = at;
+  for (int i = 0; i < kAhead; ++i) later.next();
   for (; even_columns > 0 && at.row < even_rows; at.next(), later.next()) {
     const char* ask = in + later.column * across + later.row * sizeof(T);
     for (int j = 0; j < kWide; ++j) __builtin_prefetch(ask + j * across);
@@ -139,13 +155,14 @@ class Tiles {
   // tile has its end in rows below. Of long rows a tile has a part, and a block that begins in the
   // tile has its end in columns to the right, which may be those of the next row.
   void arrange() {
-    share_ = smaller(kElements / count_, kElements / 2 + 512);
+    share_ = kElements / count_;
     const int64_t columns = grid_.columns;
     if (columns < kBlock || columns * kLine + kBlock + columns <= share_) {
       below_ = (kBlock - 1 + columns - 1) / columns;
       beyond_ = 0;
       width_ = pitch_ = columns;
-      height_ = smaller(share_ / columns - below_, larger(8192 / columns, 2 * kLine));
+      const int64_t small = kLine * 256 / columns;  // rows of a tile that leaves room in level 1
+      height_ = smaller(share_ / columns - below_, small < 4 * kLine ? 8 * kLine : small);
       if (height_ > kLine) height_ = height_ / kLine * kLine;
     } else {
       below_ = 0;
