@@ -212,7 +212,7 @@ class Bands {
     for (int64_t h = 0; h < kLine; h += kWidth) {
       Doubles sum;
       __builtin_memcpy(&sum, lane + h, sizeof sum);
-      sum = f_(sum, widened(x + h));
+      sum = f_(sum, converted<Doubles>(x + h));
       __builtin_memcpy(lane + h, &sum, sizeof sum);
     }
   }

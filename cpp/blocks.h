@@ -46,8 +46,9 @@ class Blocks {
       const T* raw = work_.op_count > 0 ? fetch(arrays_->grad, first, n, out_) : g_;
       Observed<T> sums;
       run_observed(raw, n, sums);
-      of_grad[k] = sums.grads.total();
-      of_param[k] = sums.params.total();
+      const T of_raw = sums.grads.total(), of_new = sums.params.total();
+      of_grad[k] = rounded_well(of_raw) ? of_raw : sum_squares(raw, n);
+      of_param[k] = rounded_well(of_new) ? of_new : sum_squares(p_, n);
       of_update[k] = sums.updates.total();
       put_all(first, n);
     });
@@ -188,10 +189,10 @@ class Blocks {
     T* slot[kMaxSlots];
     for (int j = 0; j < kMaxSlots; ++j) slot[j] = slot_[j] ? slot_[j] + even : nullptr;
     sums.grads.add(raw + even, rest);
-    sums.params.add(p_ + even, rest);
     for (int64_t i = 0; i < rest; ++i) change[i] = p_[even + i];
     run_function(false)(p_ + even, g_ + even, slot, rest, scalars_, {});
     for (int64_t i = 0; i < rest; ++i) change[i] = p_[even + i] - change[i];
+    sums.params.add(p_ + even, rest);
     sums.updates.add(change, rest);
   }
 

@@ -114,7 +114,7 @@ struct RuleInfo {
 // One table per instruction set. The functions work on the elements [begin, end) of one tensor,
 // begin being a multiple of kBlock; `reduce` on the blocks [first, last) of its units, of which it
 // writes one number each. `observe` is an update that also writes sums of squares: of the gradient
-// as it came, of the parameter before, and of what the update added to it. `advance`, the first
+// as it came, of the parameter after, and of what the update added to it. `advance`, the first
 // pass of a rule of two, updates the slots and, where own order is logical order, writes the sums
 // of squares of the parameter and of what is measured. `accumulate` is an update that writes the
 // sums of squares of the new parameter.

@@ -14,12 +14,16 @@ constexpr int kLanes = 32;
 
 using Doubles = Register<double>;
 constexpr int kWidth = Vector<double>::kCount;
-constexpr int kVectors = kLanes / kWidth;
 
-template <class T>
-Doubles widened(const T* x) {
-  Doubles out;
-  for (int k = 0; k < kWidth; ++k) out[k] = x[k];
+// So many elements as fill a vector.
+template <class V, class T>
+V converted(const T* x) {
+  V out;
+  if constexpr (sizeof out[0] == sizeof(T)) {
+    __builtin_memcpy(&out, x, sizeof out);
+  } else {
+    for (unsigned k = 0; k < sizeof out / sizeof out[0]; ++k) out[k] = x[k];
+  }
   return out;
 }
 
@@ -51,6 +55,15 @@ struct SumSquaresScaled {
   }
 };
 
+// In the elements' own precision: each square rounds, and so does each sum.
+struct SumSquaresRounded {
+  static constexpr bool kPeak = false;
+  template <class V>
+  V operator()(V sum, V x) const {
+    return sum + x * x;
+  }
+};
+
 struct Sum {
   static constexpr bool kPeak = false;
   Doubles operator()(Doubles sum, Doubles x) const { return sum + x; }
@@ -66,16 +79,20 @@ struct MaxAbs {
   Doubles operator()(Doubles peak, Doubles x) const { return maximum(peak, x < 0 ? -x : x); }
 };
 
-// The lanes of one block, from its first element on. Unrolled, so that they stay in registers.
-template <class F>
+// The lanes of one block, from its first element on, of type E. Unrolled, so that they stay in
+// registers.
+template <class F, class E = double, int bytes = kRegister>
 class Lanes {
+  using V = Register<E, bytes>;
+  static constexpr int kWidth = bytes / sizeof(E), kVectors = kLanes / kWidth;
+
  public:
   explicit Lanes(F f) : f_(f) {
 #pragma GCC unroll 16
-    for (int k = 0; k < kVectors; ++k) lane_[k] = Doubles{};
+    for (int k = 0; k < kVectors; ++k) lane_[k] = V{};
   }
 
-  Lanes(F f, const double* lanes) : f_(f) { __builtin_memcpy(lane_, lanes, sizeof lane_); }
+  Lanes(F f, const E* lanes) : f_(f) { __builtin_memcpy(lane_, lanes, sizeof lane_); }
 
   // n elements; their first is the first lane's. Where lanes get none, zeros change nothing.
   template <class T>
@@ -92,16 +109,16 @@ class Lanes {
   template <class T>
   __attribute__((always_inline)) void add(const T* x) {
 #pragma GCC unroll 16
-    for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], widened(x + k * kWidth));
+    for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], converted<V>(x + k * kWidth));
   }
 
-  double total() {
+  E total() {
 #pragma GCC unroll 8
     for (int half = kVectors / 2; half > 0; half /= 2) {
 #pragma GCC unroll 16
       for (int k = 0; k < half; ++k) lane_[k] = both(lane_[k], lane_[k + half]);
     }
-    double last[kWidth];
+    E last[kWidth];
     __builtin_memcpy(last, lane_, sizeof last);
     for (int half = kWidth / 2; half > 0; half /= 2) {
       for (int j = 0; j < half; ++j) last[j] = both(last[j], last[j + half]);
@@ -110,14 +127,19 @@ class Lanes {
   }
 
  private:
-  template <class V>
-  static V both(V a, V b) {
+  template <class X>
+  static X both(X a, X b) {
     return F::kPeak ? maximum(a, b) : a + b;
   }
 
   F f_;
-  Doubles lane_[kVectors];
+  V lane_[kVectors];
 };
+
+// Whether so rounded a sum of squares is one: of float32 squares may overflow or be lost, which is
+// nothing beside a sum from 2^-80 on. _reductions.py has the same.
+inline bool rounded_well(float sum) { return sum >= 0x1p-80f && sum < __builtin_inff(); }
+inline bool rounded_well(double) { return true; }
 
 template <class T, class F>
 double reduce_block(F f, const T* x, int64_t n) {

@@ -44,7 +44,7 @@ class Reducer {
   void advance(const Work& work, const Tensors& tensors, Source measured, Numbers& of_params,
                Numbers& of_measured);
 
-  // An update; writes sums of squares of gradients, of the parameters before, and of what is added.
+  // An update; writes sums of squares of gradients, of the parameters after, and of what is added.
   void observe(const Work& work, const Tensors& tensors, Observation& out);
 
   // An update; writes the sum of squares of the new parameter of each active tensor.

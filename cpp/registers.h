@@ -4,21 +4,24 @@
 
 namespace {
 
-// Bytes. No more than 32: where 64 are two uops, converting to them takes longer than twice to 32.
-#if defined(__AVX__)
-constexpr int kRegister = 32;
+// Bytes of the widest there are; and of those to convert to, which takes longer to 64 than twice to
+// 32 where 64 are two uops.
+#if defined(__AVX512F__)
+constexpr int kWidest = 64, kRegister = 32;
+#elif defined(__AVX__)
+constexpr int kWidest = 32, kRegister = 32;
 #else
-constexpr int kRegister = 16;
+constexpr int kWidest = 16, kRegister = 16;
 #endif
 
-template <class T>
+template <class T, int bytes = kRegister>
 struct Vector {
-  static constexpr int kCount = kRegister / sizeof(T);
-  typedef T type __attribute__((vector_size(kRegister)));
+  static constexpr int kCount = bytes / sizeof(T);
+  typedef T type __attribute__((vector_size(bytes)));
 };
 
-template <class T>
-using Register = typename Vector<T>::type;
+template <class T, int bytes = kRegister>
+using Register = typename Vector<T, bytes>::type;
 
 // Of every 16 bytes the elements of a and b in turns: of their first halves, or of their second.
 template <class V>

@@ -14,10 +14,11 @@ template <class T>
 using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
                      const Chain<T>& chain);
 
-// Sums of squares: of gradients as they came, of parameters before, and of what is added to them.
+// Sums of squares: of gradients as they came, of parameters after, and of what is added to them. In
+// double they would cost more than the rule: two conversions for each 16 bytes.
 template <class T>
 struct Observed {
-  Lanes<SumSquares<T>> grads{{}}, params{{}}, updates{{}};
+  Lanes<SumSquaresRounded, T, kWidest> grads{{}}, params{{}}, updates{{}};
 };
 
 // The same, and sums; n is a multiple of kLanes, and gradients are transformed already.
@@ -110,15 +111,16 @@ void run_observed(T* p, const T* g, const T* raw, T* const* slot, int64_t n, con
   T* const local[] = {slot[0], slot[1], slot[2]};
   Observed<T> now = sums;
   for (int64_t i = 0; i < n; i += kLanes) {
-    T before[kLanes], added[kLanes];
+    T after[kLanes], added[kLanes];
     now.grads.add(raw + i);
-    now.params.add(p + i);
 #pragma GCC ivdep
     for (int64_t k = 0; k < kLanes; ++k) {
-      before[k] = p[i + k];
+      const T before = p[i + k];
       run_one<Rule, D, false>(rule, p, g, local, i + k, decay, Chain<T>());
-      added[k] = p[i + k] - before[k];
+      after[k] = p[i + k];
+      added[k] = after[k] - before;
     }
+    now.params.add(after);
     now.updates.add(added);
   }
   sums = now;

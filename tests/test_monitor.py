@@ -15,6 +15,7 @@ from arrays import Permuted, differing, guarded
 from cases import CASES, Case
 from instep import GradientEvent, GradientMonitor, GradientWarning
 from instep._history import History, Recent
+from test_bits import seed_of
 
 Engines = Callable[[], Iterator[str]]
 C, F = Permuted((0, 1)), Permuted((1, 0))
@@ -101,13 +102,37 @@ def test_what_is_seen(backend: str) -> None:
     assert np.isnan(monitor.grad_norms).all()
     opt.step({"p": np.array([6.0, 8.0]), "q": None})
     np.testing.assert_allclose(monitor.grad_norms, [10, np.nan])
-    np.testing.assert_allclose(monitor.param_norms, [5, np.nan])
-    np.testing.assert_allclose(monitor.update_ratios, [0.5 / 5, np.nan])
+    np.testing.assert_allclose(monitor.param_norms, [4.5, np.nan])
+    np.testing.assert_allclose(monitor.update_ratios, [0.5 / 4.5, np.nan])
     for size in (1.0, 3.0):
         opt.accumulate({"p": np.zeros(2), "q": np.full((2, 2), size)})
     opt.step()
     np.testing.assert_allclose(monitor.grad_norms, [0, 4])
-    np.testing.assert_allclose(monitor.update_ratios, [0, 0.2 / 2])
+    np.testing.assert_allclose(monitor.update_ratios, [0, 0.2 / 1.8])
+
+
+@pytest.mark.parametrize("size", [1000, 1024, 2500])
+@pytest.mark.parametrize("scale", [0.0, 1e-40, 1e-25, 1e-13, 1e18, 1e25, np.inf, np.nan])
+def test_what_float32_sums_cannot_hold(scale: float, size: int, every_engine: Engines) -> None:
+    """Blocks of which single precision loses the squares, or overflows, alone and among others."""
+    rng = np.random.default_rng(seed_of(scale, size))
+    usual, unusual = rng.uniform(0.5, 1, (2, size)).astype(np.float32)
+    unusual *= np.float32(scale)
+    grads = [unusual, np.concatenate([usual, unusual]), usual]
+
+    def norms(backend: str) -> np.ndarray:
+        params = [g.copy() for g in grads]
+        opt = instep.SGD(params, lr=1e-3, backend=backend)
+        monitor = GradientMonitor(opt, warn=False)
+        opt.step(grads)
+        with np.errstate(all="ignore"):
+            right = [[np.linalg.norm(a.astype(np.float64)) for a in x] for x in (grads, params)]
+        np.testing.assert_allclose([monitor.grad_norms, monitor.param_norms], right, 1.2e-6)
+        return np.concatenate([monitor.grad_norms, monitor.param_norms, monitor.update_ratios])
+
+    expected = norms("reference")
+    for engine in every_engine():
+        assert not differing(norms("native"), expected), engine
 
 
 @pytest.mark.parametrize("backend", ["native", "reference"])
@@ -127,6 +152,23 @@ def test_steps_that_are_not_taken(nonfinite: str, backend: str) -> None:
     assert [(e.kind, e.name) for e in monitor.events] == [("exploding", "[0]")]
 
 
+def test_gradients_of_a_step_that_is_not_taken(every_engine: Engines) -> None:
+    """A skipped step has their norms from the check, which goes in C order."""
+    rng = np.random.default_rng(2)
+    grads = [np.asfortranarray(rng.standard_normal(s).astype(np.float32)) for s in SHAPES]
+    grads[0][0, 0] = np.nan
+
+    def norms(backend: str) -> np.ndarray:
+        opt = instep.Adam([g.copy(order="F") for g in grads], nonfinite="skip", backend=backend)
+        monitor = GradientMonitor(opt, warn=False)
+        assert opt.step(grads).skipped
+        return monitor.grad_norms
+
+    expected = norms("reference")
+    for engine in every_engine():
+        assert not differing(norms("native"), expected), engine
+
+
 def feed(norms: list[list[float]], **options: Any) -> GradientMonitor:
     """Take steps with gradients of these norms."""
     params = [np.ones((1, 1)) for _ in norms[0]]
@@ -141,7 +183,7 @@ def test_an_explosion_is_one_episode() -> None:
     seen: list[GradientEvent] = []
     calm, wild = [1.0, 1.0], [1.0, 50.0]
     with pytest.warns(
-        GradientWarning, match=r"step 9: gradient exploding: \[1\]: norm 50, the"
+        GradientWarning, match=r"step 9: gradient exploding: \[1\]: norm 50, explodes above 10"
     ) as w:
         monitor = feed([calm] * 8 + [wild] * 3 + [calm] * 9 + [wild], callback=seen.append)
     assert len(w) == 1
@@ -168,7 +210,7 @@ def test_what_is_usual_moves() -> None:
 
 def test_vanishing_is_relative_to_the_deepest_layer() -> None:
     with pytest.warns(
-        GradientWarning, match=r"step 1: gradient vanishing: \[0\]: norm 1e-08, exp"
+        GradientWarning, match=r"step 1: gradient vanishing: \[0\]: norm 1e-08, vanishes below 1e-06"
     ) as w:
         monitor = feed([[1e-8, 1.0, 1.0]] * 30)
     assert len(w) == 1

@@ -185,7 +185,8 @@ class ReferencePlan:
             self._observed[...] = -1.0
             self._observed[1:, present] = np.nan
             self._observed[0, present] = [
-                self._norm(i, g) * mean for i, g in zip(present, given, strict=True)
+                mean * (self._norm(i, g) if finite else math.sqrt(_reductions.sum_squares(g)))
+                for i, g in zip(present, given, strict=True)
             ]
         if finite:
             for i, g in zip(present, moved, strict=True):
@@ -225,15 +226,15 @@ class ReferencePlan:
         before = self._params[i].copy()
         self._update(i, g, row)
         added = self._params[i] - before
-        self._observed[1:, i] = self._norm(i, before), self._norm(i, added)
+        self._observed[1:, i] = self._norm(i, self._params[i]), self._norm(i, added, again=False)
         return None
 
-    def _norm(self, i: int, a: np.ndarray) -> float:
+    def _norm(self, i: int, a: np.ndarray, again: bool = True) -> float:
         strides = self._params[i].strides
         axes = list(range(a.ndim))
         if not self._logical:
             axes.sort(key=lambda axis: -abs(strides[axis]))
-        return math.sqrt(_reductions.sum_squares(a.transpose(axes)))
+        return math.sqrt(_reductions.sum_squares_rounded(a.transpose(axes), again))
 
     def _update(self, i: int, g: np.ndarray, row: Row) -> None:
         p = self._params[i]

@@ -3,6 +3,7 @@
 An array is cut, in C order, into blocks of 1024 elements. Within a block, element ``i`` is added to
 lane ``i % 32`` in double precision; lanes are combined in halves; blocks are added in order. The
 tree alone decides how sums round: not threads, not the instruction set, not the memory layout.
+What is only shown, not used, has the same tree in the array's own precision.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 BLOCK = 1024
 LANES = 32
 UNDERFLOW = 2.0**-960
+UNDERFLOW_ROUNDED = 2.0**-80
 MEAN_SCALE = 2.0**-64
 
 Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -26,13 +28,13 @@ def maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _tree(values: np.ndarray, combine: Combine) -> np.ndarray:
-    """Reduce doubles, in logical order along the last axis, to one number for each block."""
+    """Reduce numbers, in logical order along the last axis, to one for each block."""
     *rows, size = values.shape
     blocks = -(-size // BLOCK)
-    padded = np.zeros((*rows, blocks * BLOCK))
+    padded = np.zeros((*rows, blocks * BLOCK), values.dtype)
     padded[..., :size] = values
     lines = padded.reshape(*rows, blocks, BLOCK // LANES, LANES)
-    lanes = np.zeros((*rows, blocks, LANES))
+    lanes = np.zeros((*rows, blocks, LANES), values.dtype)
     for line in range(BLOCK // LANES):
         lanes = combine(lanes, lines[..., line, :])
     while lanes.shape[-1] > 1:
@@ -49,10 +51,29 @@ def sum_squares(a: np.ndarray, scale: float = 1.0) -> float:
     return total(values * values)
 
 
+def sum_squares_rounded(a: np.ndarray, again: bool) -> float:
+    """Return the sum of the squares of the elements, of each block in the array's own precision.
+
+    With ``again`` a float32 block whose sum overflowed, or is so small that squares may have been
+    lost, is summed in double precision after all.
+    """
+    values = a.ravel()
+    blocks = _tree(values * values, np.add).astype(np.float64)
+    if again and a.dtype == np.float32:
+        wide = values.astype(np.float64)
+        kept = (blocks >= UNDERFLOW_ROUNDED) & (blocks < math.inf)
+        blocks = np.where(kept, blocks, _tree(wide * wide, np.add))
+    return _in_order(blocks)
+
+
 def total(a: np.ndarray) -> float:
     """Return the sum of the elements."""
+    return _in_order(_tree(a.ravel().astype(np.float64), np.add))
+
+
+def _in_order(blocks: np.ndarray) -> float:
     result = 0.0
-    for block in _tree(a.ravel().astype(np.float64), np.add).tolist():
+    for block in blocks.tolist():
         result += block
     return result
 

@@ -61,9 +61,9 @@ class GradientMonitor:
     r"""Keep an eye on the gradients of an optimizer.
 
     Each step leaves, for each tensor, the norm of its gradient :math:`\lVert g \rVert` as passed
-    (before transforms; of the mean of what was accumulated), the norm of the parameter before the
-    step :math:`\lVert p \rVert`, and :math:`\lVert \Delta p \rVert / \lVert p \rVert`. They are
-    taken in the pass that the step makes anyway.
+    (before transforms; of the mean of what was accumulated), the norm of the parameter as the step
+    left it :math:`\lVert p \rVert`, and :math:`\lVert \Delta p \rVert / \lVert p \rVert`. They
+    are taken in the pass that the step makes anyway.
 
     A gradient *explodes* where it is not finite or
 
@@ -114,8 +114,13 @@ class GradientMonitor:
     Notes
     -----
     Memory is bounded: the window, and 512 rows for the whole run; when these are full neighbours
-    become one, the larger value staying. The squares of float64 gradients beyond 1e154 overflow,
-    which reads as an explosion.
+    become one, the larger value staying.
+
+    Of float32 arrays the squares of 1024 elements are summed in single precision, and such sums in
+    double: norms are right to one part in a million. Where single precision cannot hold the squares
+    (elements beyond 1e19 or below 1e-12), those of gradients and parameters are summed in double
+    instead. Those of updates are not: beyond 1e19 their ratio reads infinite, below 1e-19 it reads
+    too small. The squares of float64 gradients beyond 1e154 overflow, which reads as an explosion.
 
     References
     ----------
@@ -202,7 +207,7 @@ class GradientMonitor:
 
     @property
     def param_norms(self) -> np.ndarray:
-        """Norms of the parameters before the step."""
+        """Norms of the parameters as the step left them."""
         norms: np.ndarray = self._norms[1].copy()
         return norms
 
@@ -306,6 +311,6 @@ def _message(events: list[GradientEvent]) -> str:
     first = events[0]
     names = ", ".join(e.name for e in events[:3])
     names += f" and {len(events) - 3} more" if events[3:] else ""
-    rule = "the usual is at most" if first.kind == EXPLODING else "expected is at least"
+    rule = "explodes above" if first.kind == EXPLODING else "vanishes below"
     told = f"step {first.step}: gradient {first.kind}: {names}: norm {first.norm:.3g}"
     return told if np.isnan(first.limit) else f"{told}, {rule} {first.limit:.3g}"
