@@ -5,7 +5,14 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-EXTRA = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "rich": "rich"}
+EXTRA = {
+    "matplotlib": "matplotlib",
+    "rich": "rich",
+    "sklearn": "scikit-learn",
+    "threadpoolctl": "threadpoolctl",
+    "typer": "typer",
+}
+"""The modules that come with ``instep[demo]``, and the packages that have them."""
 
 
 def extra(module: str, what: str) -> ModuleType:

@@ -111,9 +111,9 @@ def known(name: str, names: Iterable[str]) -> str:
 
 
 def few(members: Iterable[Any]) -> str:
-    """Return up to five members as messages show them."""
+    """Return up to twelve members as messages show them."""
     shown_ones = list(members)
-    return f"{shown_ones[:5]}" + (f" and {len(shown_ones) - 5} more" if shown_ones[5:] else "")
+    return f"{shown_ones[:12]}" + (f" and {len(shown_ones) - 12} more" if shown_ones[12:] else "")
 
 
 def same_members(name: str, rule: str, expected: Collection[Any], given: Iterable[Any]) -> None:
@@ -122,8 +122,9 @@ def same_members(name: str, rule: str, expected: Collection[Any], given: Iterabl
     present = set(there)
     missing = [member for member in expected if member not in present]
     unknown = [member for member in there if member not in known]
-    if missing or unknown:
-        raise ValueError(f"{name}: {rule}; missing {few(missing)}, unknown {few(unknown)}")
+    wrong = [f"{what} {few(m)}" for what, m in (("missing", missing), ("unknown", unknown)) if m]
+    if wrong:
+        raise ValueError(f"{name}: {rule}; {', '.join(wrong)}")
 
 
 def keys(name: str, given: Any, expected: Collection[Any]) -> None:

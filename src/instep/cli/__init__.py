@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .._extras import EXTRA
+
 if TYPE_CHECKING:
     import typer
-
-EXTRA = {"matplotlib", "rich", "sklearn", "threadpoolctl", "typer"}
-"""The modules that come with ``instep[demo]``."""
 
 
 def make_app() -> typer.Typer:
@@ -47,4 +46,4 @@ def main() -> None:
         missing = (error.name or "").split(".")[0]
         if missing not in EXTRA:
             raise
-        sys.exit(f'instep: {missing} is not installed; run: pip install "instep[demo]"')
+        sys.exit(f'instep: {EXTRA[missing]} is not installed; run: pip install "instep[demo]"')

@@ -62,7 +62,8 @@ class Sequential(Layer):
 class Residual(Sequential):
     """Layers beside which the inputs pass on as they are: ``y = x + layers(x)``.
 
-    However small the layers make it, the gradient by x is at least that by y.
+    The gradient by x is that by y plus what comes back through the layers: layers that make it
+    small do not make it vanish.
 
     Parameters
     ----------
