@@ -10,23 +10,26 @@ class Recent:
 
     def __init__(self, window: int, tensors: int) -> None:
         self._values = np.full((window, tensors), np.nan)
+        self._known = np.zeros(tensors, np.int64)  # how many of each are finite
         self._next = 0
 
     def add(self, values: np.ndarray) -> None:
         """Remember these; values that are not finite say nothing of what is usual."""
-        self._values[self._next] = np.where(np.isfinite(values), values, np.nan)
+        row, finite = self._values[self._next], np.isfinite(values)
+        self._known -= np.isfinite(row)
+        self._known += finite
+        row[...] = np.nan
+        np.copyto(row, values, where=finite)
         self._next = (self._next + 1) % len(self._values)
 
     def beyond(self, values: np.ndarray, factor: float, least: int) -> np.ndarray:
         """Return which are more than ``factor`` times the median of at least so many before.
 
         They are if more than half of those before are less than them by that factor: a count takes
-        less than a median.
+        less time than a median.
         """
-        known = np.isfinite(self._values).sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            less = (self._values * factor < values).sum(axis=0)
-        above: np.ndarray = (less * 2 > known) & (known >= least)
+        less = np.add.reduce(self._values * factor < values, axis=0)
+        above: np.ndarray = (less * 2 > self._known) & (self._known >= least)
         return above
 
     def medians(self) -> np.ndarray:

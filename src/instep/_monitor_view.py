@@ -45,7 +45,7 @@ def table(monitor: GradientMonitor) -> str:
         monitor.grad_norms, usual, largest, monitor.param_norms, monitor.update_ratios, strict=True
     )
     for i, values in enumerate(last):
-        counts = [str(monitor._flags[kind][i]) for kind in MARKS]
+        counts = [str(count) for count in monitor._flags[:, i]]
         out.add_row(monitor.names[i], *map(_short, values), *counts)
     console = Console(width=WIDTH)
     with console.capture() as captured:

@@ -168,8 +168,11 @@ class GradientMonitor:
         self._norms = np.full((3, n), np.nan)
         self._recent = Recent(self.window, n)
         self._history = History(ROWS, 3, n)
-        self._calm = {kind: np.full(n, CALM) for kind in KINDS}  # steps since the last flag
-        self._flags = {kind: np.zeros(n, np.int64) for kind in KINDS}
+        self._seen = np.full((3, n), np.nan)  # the same, with ratios instead of updates
+        # Of each kind: who has it now, how many steps had it, and how many have passed since.
+        self._flagged = np.zeros((2, n), bool)
+        self._flags = np.zeros((2, n), np.int64)
+        self._calm = np.full((2, n), CALM)
         self._events: deque[GradientEvent] = deque(maxlen=EVENTS)
         self._attach(opt)
 
@@ -226,39 +229,40 @@ class GradientMonitor:
     # After each step.
 
     def _after_step(self, step: int) -> None:
-        norms = self._norms[0]
-        absent = norms < 0
-        self._norms[:, absent] = np.nan
-        with np.errstate(invalid="ignore"):
-            flags = {
-                EXPLODING: ~np.isfinite(norms) & ~absent,
-                VANISHING: norms < self.vanishing * norms[self._deepest],
-            }
-        flags[EXPLODING] |= self._recent.beyond(norms, self.explosion, USUAL)
-        begun = [e for kind, flagged in flags.items() for e in self._begun(step, kind, flagged)]
+        norms, params, updates = self._norms
+        with np.errstate(all="ignore"):
+            absent = norms < 0
+            self._norms[:, absent] = np.nan
+            self._flagged[0] = self._recent.beyond(norms, self.explosion, USUAL)
+            self._flagged[0] |= ~(np.isfinite(norms) | absent)
+            np.less(norms, self.vanishing * norms[self._deepest], out=self._flagged[1])
+            self._seen[:2] = self._norms[:2]
+            np.divide(updates, params, out=self._seen[2])
+        begun = self._begun(step) if self._flagged.any() else []
+        self._calm += 1
         self._recent.add(norms)
-        self._history.add(step, np.stack([norms, self._norms[1], self.update_ratios]))
+        self._history.add(step, self._seen)
         self._events += begun
         if begun:
             self._tell(begun)
 
-    def _begun(self, step: int, kind: str, flagged: np.ndarray) -> list[GradientEvent]:
-        calm = self._calm[kind]
-        fresh = flagged & (calm >= CALM)
-        self._flags[kind] += flagged
-        calm += 1
-        calm[flagged] = 0
-        if not fresh.any():
-            return []
-        norms = self._norms[0]
+    def _begun(self, step: int) -> list[GradientEvent]:
+        fresh = self._flagged & (self._calm >= CALM)
+        self._flags += self._flagged
+        self._calm[self._flagged] = -1
+        return [
+            GradientEvent(step, KINDS[k], self.names[i], float(self._norms[0, i]), limit)
+            for k in np.flatnonzero(fresh.any(axis=1))
+            for i, limit in self._limits(KINDS[k], np.flatnonzero(fresh[k]))
+        ]
+
+    def _limits(self, kind: str, tensors: np.ndarray) -> list[tuple[int, float]]:
+        """Return what the norms of these tensors would have to be at most, or at least."""
         if kind == VANISHING:
-            limits = np.full_like(norms, self.vanishing * norms[self._deepest])
+            limits = np.full(len(self.names), self.vanishing * self._norms[0, self._deepest])
         else:
             limits = self.explosion * self._recent.medians()
-        return [
-            GradientEvent(step, kind, self.names[i], float(norms[i]), float(limits[i]))
-            for i in np.flatnonzero(fresh)
-        ]
+        return list(zip(tensors.tolist(), limits[tensors].tolist(), strict=True))
 
     def _tell(self, begun: list[GradientEvent]) -> None:
         for kind in KINDS if self.warn else ():
