@@ -29,13 +29,14 @@ class Blocks {
   }
 
   void update(int64_t begin, int64_t end) {
+    needs_grad_ = !work_.trust || info_.measures_gradient || work_.zero_grads;
     Chain<T> chain;
-    if (direct() && chained(work_, tensor_, chain)) {
+    if (direct() && (!needs_grad_ || chained(work_, tensor_, chain))) {
       T* slot[kMaxSlots];
       for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(arrays_->slot[k], begin);
       const Run<T> run = run_function(chain.length > 0);
-      return run(at(arrays_->param, begin), at(arrays_->grad, begin), slot, end - begin, scalars_,
-                 chain);
+      const Stream& grad = needs_grad_ ? arrays_->grad : arrays_->param;
+      return run(at(arrays_->param, begin), at(grad, begin), slot, end - begin, scalars_, chain);
     }
     update_blocks(begin, end, [](int64_t, int64_t) {});
   }
@@ -155,7 +156,9 @@ class Blocks {
     const bool slots = source == Source::measured || source == Source::update;
     int n = 0;
     if (source != Source::gradient) out[n++] = &arrays_->param;
-    if (source == Source::gradient || source == Source::update) out[n++] = &arrays_->grad;
+    if (source == Source::gradient || (source == Source::update && needs_grad_)) {
+      out[n++] = &arrays_->grad;
+    }
     for (int k = 0; k < kMaxSlots; ++k) {
       if (slots && used(k)) out[n++] = &arrays_->slot[k];
     }
@@ -206,7 +209,8 @@ class Blocks {
 
   // Nothing to gather: the rule reads and writes the buffers themselves.
   bool direct() const {
-    bool plain = contiguous(arrays_->param) && contiguous(arrays_->grad) && !work_.zero_grads;
+    bool plain = contiguous(arrays_->param) && !work_.zero_grads;
+    plain &= !needs_grad_ || contiguous(arrays_->grad);
     for (int k = 0; k < kMaxSlots; ++k) plain &= !used(k) || contiguous(arrays_->slot[k]);
     return plain;
   }
@@ -228,7 +232,7 @@ class Blocks {
 
   void load_all(int64_t first, int64_t n) {
     load_state(first, n);
-    g_ = gradient(first, n);
+    g_ = needs_grad_ ? gradient(first, n) : p_;
   }
 
   void load_state(int64_t first, int64_t n) {
@@ -270,6 +274,7 @@ class Blocks {
   const Entry& entry_;
   const T* scalars_;
   Tiles<T>* tiles_ = nullptr;  // while blocks are taken from tiles
+  bool needs_grad_ = true;     // false: the second pass of two looks at slots only
   T* p_;
   const T* g_;
   T* slot_[kMaxSlots];

@@ -83,6 +83,7 @@ MUTANTS = [
     ("bands.h", "at + cut_.length(block_[h])", "at + kBlock", "test_tiles.py"),
     ("bands.h", "int64_t k = shift + begin;", "int64_t k = begin;", "test_tiles.py"),
     ("bands.h", "      if (stop > grid_.columns) {", "      if (false) {", "test_tiles.py"),
+    ("blocks.h", "!work_.trust || info_.measures_gradient ||", "!work_.trust ||", "test_tiles.py"),
     ("blocks.h", "rounded_well(of_raw) ?", "true ?", "test_monitor.py"),
     ("blocks.h", "rounded_well(of_new) ?", "true ?", "test_monitor.py"),
     ("reduce.h", "sum >= 0x1p-80f", "sum >= 0", "test_monitor.py"),
