@@ -90,7 +90,7 @@ MUTANTS = [
     ("reduce.h", "sum < __builtin_inff()", "sum <= __builtin_inff()", "test_monitor.py"),
     ("bands.h", "j < n; ++j) rest", "j < n - 1; ++j) rest", "test_tiles.py"),
     ("bands.h", "n * stride, k += n", "n * stride, k += beside", "test_tiles.py"),
-    ("bands.h", "h < (g + 1) * kGroup", "h < g * kGroup + 1", "test_tiles.py"),
+    ("bands.h", "i < kGroup; ++i) least", "i < kGroup - 1; ++i) least", "test_tiles.py"),
     ("bands.h", "lanes_[k][h] = 0;", "lanes_[k][h] *= 1;", "test_tiles.py"),
     ("blocks.h", "if (read.chain.length > 0) {", "if (false) {", "test_tiles.py"),
     ("bands.h", "s.shape[d] == p.shape[d] && s.strides[d] == p.strides[d]", "true",

@@ -99,6 +99,7 @@ def test_what_is_seen(backend: str) -> None:
     opt = instep.SGD({"p": p, "q": q}, lr=0.1, transforms=[instep.Scale(0.5)], backend=backend)
     monitor = GradientMonitor(opt, warn=False)
     assert monitor.names == ["p", "q"]
+    assert GradientMonitor(instep.SGD(np.ones(2))).names == ["params"]
     assert np.isnan(monitor.grad_norms).all()
     opt.step({"p": np.array([6.0, 8.0]), "q": None})
     np.testing.assert_allclose(monitor.grad_norms, [10, np.nan])

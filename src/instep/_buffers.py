@@ -68,9 +68,10 @@ class Buffers:
     def _must_match(self, name: str, a: np.ndarray, i: int) -> None:
         param = self.params[i]
         if a.dtype != param.dtype:
-            rule = f"{name}: dtype must be that of its parameter, {param.dtype}; got {a.dtype}"
-            cast = f"; cast it with {name}.astype(np.{param.dtype})"
-            raise TypeError(rule if a.dtype.kind == "c" else rule + cast)
+            raise TypeError(
+                f"{name}: dtype must be that of its parameter, {param.dtype}; got {a.dtype}; "
+                f"cast it with {name}.astype(np.{param.dtype})"
+            )
         if a.shape != param.shape:
             raise ValueError(
                 f"{name}: shape must be that of its parameter, {param.shape}; got {a.shape}"

@@ -147,11 +147,10 @@ def array(
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: must not be a masked array, whose mask a step would ignore")
     if value.dtype not in DTYPES:
-        rule = "must be float32 or float64 in native byte order"
-        raise TypeError(
-            f"{name}: dtype {rule}; got {value.dtype.str} ({value.dtype.name}); "
-            f"{name}.astype(np.{dtype}) makes one that fits"
-        )
+        rule = "dtype must be float32 or float64 in native byte order"
+        told = f"{name}: {rule}; got {value.dtype.str} ({value.dtype.name})"
+        cast = f"; {name}.astype(np.{dtype}) makes one that fits"
+        raise TypeError(told if value.dtype.kind == "c" else told + cast)
     if not value.flags.aligned:
         raise ValueError(
             f"{name}: must be aligned to its dtype; got address {value.ctypes.data:#x}"

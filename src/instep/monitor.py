@@ -99,7 +99,8 @@ class GradientMonitor:
     Attributes
     ----------
     names : list of str
-        Of the tensors: keys of a dict, ``[0]`` in a list, ``[1]['w']`` in the second group.
+        Of the tensors: keys of a dict, ``[0]`` in a list, ``[1]['w']`` in the second group,
+        ``params`` for a single array.
     grad_norms, param_norms, update_ratios : ndarray of float64, shape (tensors,)
         Of the last step; NaN for a tensor that took no part, and what was not known of a step that
         was refused or skipped.
@@ -118,9 +119,12 @@ class GradientMonitor:
 
     Of float32 arrays the squares of 1024 elements are summed in single precision, and such sums in
     double: norms are right to one part in a million. Where single precision cannot hold the squares
-    (elements beyond 1e19 or below 1e-12), those of gradients and parameters are summed in double
-    instead. Those of updates are not: beyond 1e19 their ratio reads infinite, below 1e-19 it reads
-    too small. The squares of float64 gradients beyond 1e154 overflow, which reads as an explosion.
+    (elements beyond 1e19), or might lose some (all below 1e-12), those of gradients and parameters
+    are summed in double instead. Those of updates are not: beyond 1e19 their ratio reads infinite,
+    below 1e-19 too small, in the end 0. The squares of float64 elements beyond 1e154 overflow,
+    which reads as an explosion.
+
+    A callback that raises, or a warning made an error, does so after the step was taken.
 
     References
     ----------
@@ -162,7 +166,7 @@ class GradientMonitor:
         self.window = validate.count("window", window, USUAL)
         self.callback = callback
         self.warn = validate.flag("warn", warn)
-        self.names = [_plain(name) for name in opt._structure.names]
+        self.names = [_plain(name) or "params" for name in opt._structure.names]
         self._deepest = self._place_of(deepest, opt._structure.leaves)
         n = len(self.names)
         self._norms = np.full((3, n), np.nan)
