@@ -133,7 +133,7 @@ class Blocks {
              bands(SumSquares<T>{}, read, arrays_->param, range, partial);
     }
     const Stream& s = pass.source == Source::param ? arrays_->param : arrays_->grad;
-    Chained<T> read;
+    Chained<T> read = {};
     if (pass.source == Source::gradient && !chained(work_, tensor_, read.chain)) return false;
     if (read.chain.length > 0) {
       return squares && bands(SumSquares<T>{}, read, s, range, partial);
