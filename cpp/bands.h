@@ -19,9 +19,6 @@ bool banded(const Stream& s, const Grid& grid, int64_t size) {
 
 constexpr int64_t kBand = 128;  // rows
 
-template <class T>
-constexpr int64_t kLineOf = 64 / sizeof(T);
-
 // What is summed, of so many elements that are neighbours in memory: the elements as they are,
 template <class T>
 struct AsIs {
@@ -194,8 +191,9 @@ class Bands {
       const int64_t n = smaller(kLine, rows - h);
       for (int64_t j = 0; j < columns; ++j) {
         const char* x = in + j * stride + h * int64_t(sizeof(T));
-        read_.ask(reinterpret_cast<const T*>(x + kBeside * stride));
-        if (n == rows - h) read_.ask(reinterpret_cast<const T*>(x + kBeside * stride) + n - 1);
+        const T* later = reinterpret_cast<const T*>(x + kBeside * stride);
+        read_.ask(later);
+        if (n == rows - h) read_.ask(later + n - 1);
         add(read_(reinterpret_cast<const T*>(x), n), n, lanes_[(k + j) & (kLanes - 1)] + h);
       }
     }

@@ -4,6 +4,10 @@
 
 namespace {
 
+// Elements of a cache line.
+template <class T>
+constexpr int64_t kLineOf = 64 / sizeof(T);
+
 // Bytes of the widest there are; and of those to convert to, which takes longer to 64 than twice to
 // 32 where 64 are two uops.
 #if defined(__AVX512F__)

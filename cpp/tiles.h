@@ -84,7 +84,7 @@ void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, in
   const bool dense = down == sizeof(T);
   const int64_t even_rows = dense ? rows / kSide * kSide : 0;
   const int64_t even_columns = dense ? columns / kWide * kWide : 0;
-  Cursor at = {even_columns, even_rows, kWide, 64 / sizeof(T)}, later = at;
+  Cursor at = {even_columns, even_rows, kWide, kLineOf<T>}, later = at;
   for (int i = 0; i < kAhead; ++i) later.next();
   for (; even_columns > 0 && at.row < even_rows; at.next(), later.next()) {
     const char* ask = in + later.column * across + later.row * sizeof(T);
@@ -107,7 +107,7 @@ struct Span {
 template <class T>
 class Tiles {
  public:
-  static constexpr int64_t kLine = 64 / sizeof(T);
+  static constexpr int64_t kLine = kLineOf<T>;
   static constexpr int64_t kElements = (1 << 19) / sizeof(T) + 1024;
   static constexpr int kMost = kMaxSlots + 2;
 

@@ -42,7 +42,10 @@ BAD_ARRAYS: dict[str, tuple[Any, str]] = {
     "integer": (np.zeros(3, np.int64), r"dtype must be float32 or float64 .*; got <i8 \(int64\)"),
     "half": (np.zeros(3, np.float16), r"dtype must be float32 or float64 .*; got <f2"),
     "long double": (np.zeros(3, np.longdouble), r"dtype must be float32 or float64 .*float128"),
-    "complex": (np.zeros(3, np.complex64), r"dtype must be .*; got <c8 \(complex64\)$"),
+    "complex": (
+        np.zeros(3, np.complex64),
+        r"dtype must be float32 or float64 .*; got <c8 \(complex64\)$",
+    ),
     "byte-swapped": (np.zeros(3, ">f4"), r"dtype must be float32 or float64 .*; got >f4"),
     "unaligned": (unaligned(3), r"must be aligned to its dtype; got address 0x"),
 }

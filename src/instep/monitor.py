@@ -221,8 +221,7 @@ class GradientMonitor:
     @property
     def update_ratios(self) -> np.ndarray:
         """Norms of what the step added to the parameters, by the norms of the parameters."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios: np.ndarray = self._norms[2] / self._norms[1]
+        ratios: np.ndarray = self._seen[2].copy()
         return ratios
 
     @property
