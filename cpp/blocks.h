@@ -59,7 +59,7 @@ class Blocks {
     if (tensor_.logical && info_.measures_gradient) return;
     each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
-      const T* measured = measure(n, true);
+      const T* measured = measure(n, tensor_.logical ? Look::advance : Look::both);
       store_slots(first, n);
       if (tensor_.logical) return;
       of_param[k] = sum_squares(p_, n);
@@ -126,9 +126,9 @@ class Blocks {
     if (pass.source == Source::measured) {
       const uint32_t slots = info_.slots[row_.variant];
       const auto measure = [this](const T* p, T* const* slot, int64_t n, T* out) {
-        return entry_.measure(row_.variant, T())(p, nullptr, slot, n, scalars_, false, out);
+        return entry_.measure(row_.variant, T())(p, nullptr, slot, n, scalars_, Look::measure, out);
       };
-      const WithSlots<T, decltype(measure)> read = {*arrays_, slots, measure, {}};
+      const WithSlots<T, decltype(measure)> read(*arrays_, slots, measure);
       return squares && alike(*arrays_, slots) &&
              bands(SumSquares<T>{}, read, arrays_->param, range, partial);
     }
@@ -254,8 +254,8 @@ class Blocks {
     }
   }
 
-  const T* measure(int64_t n, bool advance) {
-    return entry_.measure(row_.variant, T())(p_, g_, slot_, n, scalars_, advance, out_);
+  const T* measure(int64_t n, Look look) {
+    return entry_.measure(row_.variant, T())(p_, g_, slot_, n, scalars_, look, out_);
   }
 
   const T* block_of(Source source, int64_t first, int64_t n) {
@@ -263,7 +263,7 @@ class Blocks {
     if (source == Source::param) return fetch(arrays_->param, first, n, param_);
     load_state(first, n);
     g_ = nullptr;
-    return measure(n, false);
+    return measure(n, Look::measure);
   }
 
   const Work& work_;

@@ -57,7 +57,7 @@ int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const Grid grid = grid_for(t, source);
   if (grid.columns == 0) return kBlock;
   const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, lines = grid.rows / (2 * threads * line);
-  const int64_t rows = std::min<int64_t>(std::max<int64_t>(lines, 2), 8) * line;
+  const int64_t rows = std::clamp<int64_t>(lines, 4, 8) * line;
   return rows * (size / (t.size / grid.columns));
 }
 

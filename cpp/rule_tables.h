@@ -26,11 +26,13 @@ template <class T>
 using RunObserved = void (*)(T* p, const T* g, const T* raw, T* const* slot, int64_t n,
                              const T* scalars, Observed<T>& sums);
 
-// The first pass of a rule of two: advances the slots if asked to, and returns what is measured:
-// the gradient, or what it wrote to `out`.
+// What the first pass of a rule of two does: advances the slots, measures, or both.
+enum class Look { advance, measure, both };
+
+// Returns what is measured: the gradient, or what it wrote to `out`.
 template <class T>
 using Measure = const T* (*)(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
-                             bool advance, T* out);
+                             Look look, T* out);
 
 template <class Rule>
 constexpr int scalar_count(int element_size) {
@@ -126,28 +128,30 @@ void run_observed(T* p, const T* g, const T* raw, T* const* slot, int64_t n, con
   sums = now;
 }
 
-template <class Rule, bool advance, class T>
+template <class Rule, Look look, class T>
 void measure_each(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, T* out) {
   const Rule rule = rule_of<Rule>(scalars);
   T* const local[] = {slot[0], slot[1], slot[2]};
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) {
     Slots<Rule::slots, T> s(local, i);
-    if constexpr (advance) {
+    if constexpr (look != Look::measure) {
       rule.advance(p[i], g[i], s.a, s.b, s.c);
       s.store(local, i);
     }
-    out[i] = rule.measured(p[i], s.a, s.b, s.c);
+    if constexpr (look != Look::advance) out[i] = rule.measured(p[i], s.a, s.b, s.c);
   }
 }
 
 template <class Rule, class T>
-const T* measure(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, bool advance,
+const T* measure(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, Look look,
                  T* out) {
   if constexpr (Rule::measures_gradient) {
     return g;
   } else {
-    const auto each = advance ? measure_each<Rule, true, T> : measure_each<Rule, false, T>;
+    const auto each = look == Look::both      ? measure_each<Rule, Look::both, T>
+                      : look == Look::measure ? measure_each<Rule, Look::measure, T>
+                                              : measure_each<Rule, Look::advance, T>;
     each(p, g, slot, n, scalars, out);
     return out;
   }

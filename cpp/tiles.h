@@ -80,7 +80,7 @@ struct Cursor {
 template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
                int64_t pitch) {
-  constexpr int kSide = kShortSide<T>, kWide = Vector<T>::kCount, kAhead = 8;
+  constexpr int kSide = kShortSide<T>, kWide = Vector<T>::kCount, kAhead = 64;
   const bool dense = down == sizeof(T);
   const int64_t even_rows = dense ? rows / kSide * kSide : 0;
   const int64_t even_columns = dense ? columns / kWide * kWide : 0;
@@ -88,7 +88,7 @@ void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, in
   for (int i = 0; i < kAhead; ++i) later.next();
   for (; even_columns > 0 && at.row < even_rows; at.next(), later.next()) {
     const char* ask = in + later.column * across + later.row * sizeof(T);
-    for (int j = 0; j < kWide; ++j) __builtin_prefetch(ask + j * across);
+    for (int j = 0; j < kWide; ++j) __builtin_prefetch(ask + j * across, 0, 2);
     const char* from = in + at.column * across;
     const int64_t bottom = smaller(at.row + at.high, even_rows);
     for (int64_t r = at.row; r < bottom; r += kSide) {
