@@ -144,7 +144,7 @@ class Lanes {
     }
   }
 
-  F f_;
+  [[no_unique_address]] F f_;
   V lane_[kVectors];
 };
 

@@ -111,7 +111,7 @@ void run_observed(T* p, const T* g, const T* raw, T* const* slot, int64_t n, con
   const Rule rule = rule_of<Rule>(scalars);
   const T decay = scalars[kMaxScalars];
   T* const local[] = {slot[0], slot[1], slot[2]};
-  Observed<T> now = sums;
+  Observed<T> now;
   for (int64_t i = 0; i < n; i += kLanes) {
     T after[kLanes], added[kLanes];
     now.grads.add(raw + i);
