@@ -232,8 +232,9 @@ def test_the_deepest_layer_is_the_last_matrix() -> None:
 
 
 def test_one_warning_for_all_that_begin_together() -> None:
-    with pytest.warns(GradientWarning, match=r"\[0\], \[1\], \[2\] and 2 more: norm nan") as w:
-        monitor = feed([[np.nan] * 5] * 3)
+    told = r"exploding: \[0\]: norm nan; \[1\]: norm inf; \[2\]: norm nan and 2 more$"
+    with pytest.warns(GradientWarning, match=told) as w:
+        monitor = feed([[np.nan, np.inf, np.nan, np.nan, np.nan]] * 3)
     assert len(w) == 1
     assert len(monitor.events) == 5
     with warnings.catch_warnings():
@@ -283,6 +284,16 @@ def test_detached_and_replaced() -> None:
     assert second.grad_norms[0] == pytest.approx(27**0.5)
 
 
+def test_a_table_tells_what_is_not_a_number_from_what_was_not_there() -> None:
+    monitor = feed([[np.nan, 1.0]], warn=False)
+    monitor._opt.step([np.ones((1, 1)), None])  # type: ignore[union-attr]
+    second = monitor.table().splitlines()[-1]
+    assert second.split() == ["[1]", "-", "1.0e+00", "1.0e+00", "-", "-", "0", "0"]
+    monitor._opt.step([np.full((1, 1), np.nan), np.ones((1, 1))])  # type: ignore[union-attr]
+    first = monitor.table().splitlines()[-2]
+    assert first.split()[1] == "nan"
+
+
 def test_table_and_picture(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     params = {f"linear{k}.weight": np.ones((4, 4)) for k in range(3)}
@@ -314,7 +325,14 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
         "explosion: must be a finite number, > 1; got 1.0",
     ),
     (lambda: GradientMonitor(OPT, vanishing=-1.0), "vanishing: must be a finite number, >= 0, < 1"),
-    (lambda: GradientMonitor(OPT, window=2), "window: must be an integer >= 5; got 2"),
+    (
+        lambda: GradientMonitor(OPT, window=2),
+        "window: must be an integer >= 5 and <= 1000000; got 2",
+    ),
+    (
+        lambda: GradientMonitor(OPT, window=10**12),
+        "window: must be an integer >= 5 and <= 1000000; got 1000000000000",
+    ),
     (lambda: GradientMonitor(OPT, deepest="w"), r"deepest: must be one of \[0\]; got 'w'"),
     (lambda: GradientMonitor(OPT, callback=3), "callback: must be callable; got int 3"),  # type: ignore[arg-type]
     (lambda: GradientMonitor(OPT, warn=1), "warn: must be True or False; got int 1"),  # type: ignore[arg-type]

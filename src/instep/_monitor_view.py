@@ -46,7 +46,9 @@ def table(monitor: GradientMonitor) -> str:
     )
     for i, values in enumerate(last):
         counts = [str(count) for count in monitor._flags[:, i]]
-        out.add_row(monitor.names[i], *map(_short, values), *counts)
+        # A gradient that is not a number has no norm either, but it was there.
+        blank = "nan" if monitor._flagged[0, i] else "-"
+        out.add_row(monitor.names[i], *(_short(v, blank) for v in values), *counts)
     console = Console(width=WIDTH)
     with console.capture() as captured:
         console.print(out, highlight=False)
@@ -61,8 +63,8 @@ def _largest(monitor: GradientMonitor) -> np.ndarray:
     return largest
 
 
-def _short(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.1e}"
+def _short(value: float, blank: str) -> str:
+    return blank if np.isnan(value) else f"{value:.1e}"
 
 
 def plot(monitor: GradientMonitor) -> Figure:

@@ -21,6 +21,7 @@ __all__ = ["GradientEvent", "GradientMonitor", "GradientWarning"]
 
 EXPLODING, VANISHING = KINDS = ("exploding", "vanishing")
 USUAL = 5  # steps after which it is known what is usual
+LONGEST = 1_000_000  # steps of a window: memory is 8 bytes for each and tensor
 CALM = 10  # steps without a flag after which an episode is over
 ROWS, EVENTS = 512, 1000
 
@@ -86,8 +87,8 @@ class GradientMonitor:
     vanishing : float
         The floor, >= 0 and < 1; 0 finds none.
     window : int
-        Of how many steps the median is taken, at least 5; nothing explodes before the sixth step
-        but what is not finite.
+        Of how many steps the median is taken, 5 to a million; nothing explodes before the sixth
+        step but what is not finite.
     deepest : str, optional
         The name of the deepest layer's tensor; the last one with two axes or more where it is not
         given, or the last of all.
@@ -163,7 +164,7 @@ class GradientMonitor:
             raise TypeError(f"callback: must be callable; got {validate.shown(callback)}")
         self.explosion: float = validate.number(above=1)("explosion", explosion)
         self.vanishing: float = validate.number(low=0, below=1)("vanishing", vanishing)
-        self.window = validate.count("window", window, USUAL)
+        self.window = validate.count("window", window, USUAL, LONGEST)
         self.callback = callback
         self.warn = validate.flag("warn", warn)
         self.names = [_plain(name) or "params" for name in opt._structure.names]
@@ -284,6 +285,7 @@ class GradientMonitor:
         Norms of its gradient: at the last step, the median of the window, the largest of the run.
         Then the norm of the parameter, and the norm of the last update as a share of it. Last, at
         how many steps the gradient exploded and vanished; an event is the first step of an episode.
+        A dash stands for a tensor that took no part in the last step.
         """
         from ._monitor_view import table  # noqa: PLC0415 - rich is asked for here only
 
@@ -315,9 +317,13 @@ def _plain(name: str) -> str:
 
 
 def _message(events: list[GradientEvent]) -> str:
-    first = events[0]
-    names = ", ".join(e.name for e in events[:3])
-    names += f" and {len(events) - 3} more" if events[3:] else ""
-    rule = "explodes above" if first.kind == EXPLODING else "vanishes below"
-    told = f"step {first.step}: gradient {first.kind}: {names}: norm {first.norm:.3g}"
-    return told if np.isnan(first.limit) else f"{told}, {rule} {first.limit:.3g}"
+    first, more = events[0], len(events) - 3
+    told = "; ".join(_told(event) for event in events[:3])
+    told += f" and {more} more" if more > 0 else ""
+    return f"step {first.step}: gradient {first.kind}: {told}"
+
+
+def _told(event: GradientEvent) -> str:
+    rule = "explodes above" if event.kind == EXPLODING else "vanishes below"
+    told = f"{event.name}: norm {event.norm:.3g}"
+    return told if np.isnan(event.limit) else f"{told}, {rule} {event.limit:.3g}"
