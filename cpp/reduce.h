@@ -92,8 +92,6 @@ class Lanes {
     for (int k = 0; k < kVectors; ++k) lane_[k] = V{};
   }
 
-  Lanes(F f, const E* lanes) : f_(f) { __builtin_memcpy(lane_, lanes, sizeof lane_); }
-
   // n elements; their first is the first lane's. Where lanes get none, zeros change nothing.
   template <class T>
   void add(const T* x, int64_t n) {

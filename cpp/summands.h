@@ -12,7 +12,6 @@ namespace {
 template <class T>
 struct AsIs {
   static constexpr bool kAsIs = true;
-  void operator()(const T*, int64_t, T*) const {}
   void ask(const T* x) const { __builtin_prefetch(x, 0, 2); }
   int streams() const { return 1; }
 };
