@@ -8,10 +8,11 @@
 namespace {
 
 // Whether the rows of a walk lie side by side, and are so long that the way to the end of the last
-// blocks, which lies in the next row, is short beside them.
+// blocks, which may lie in the next row, is short beside them.
 template <class T>
-bool banded(const Stream& s, const Grid& grid, int64_t size) {
-  return grid.columns >= 7 * kBlock / 5 && grid.step == sizeof(T) && s.shape[0] == grid.rows &&
+bool banded(const Stream& s, const Grid& grid, const Cut& cut, int64_t size) {
+  const int64_t least = cut.even(grid.columns) ? kBlock / 4 : 7 * kBlock / 5;
+  return grid.columns >= least && grid.step == sizeof(T) && s.shape[0] == grid.rows &&
          grid.rows * grid.columns == size;
 }
 

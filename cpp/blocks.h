@@ -1,9 +1,8 @@
 // The blocks of one tensor: brought into contiguous memory, worked on and put back.
 #pragma once
-#include "bands.h"
+#include "columns.h"
 #include "reduce.h"
 #include "rule_tables.h"
-#include "tiles.h"
 #include "transforms.h"
 
 namespace {
@@ -38,7 +37,7 @@ class Blocks {
       const Stream& grad = needs_grad_ ? arrays_->grad : arrays_->param;
       return run(at(arrays_->param, begin), at(grad, begin), slot, end - begin, scalars_, chain);
     }
-    update_blocks(begin, end, [](int64_t, int64_t) {});
+    update_blocks(loose(begin, end), [](int64_t, int64_t) {});
   }
 
   void observe(int64_t begin, int64_t end, double* of_grad, double* of_param, double* of_update) {
@@ -57,7 +56,8 @@ class Blocks {
 
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
     if (tensor_.logical && info_.measures_gradient) return;
-    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+    const Range range = tensor_.logical ? loose(begin, end) : blocks_of(begin, end);
+    each(Source::update, range, [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       const T* measured = measure(n, tensor_.logical ? Look::advance : Look::both);
       store_slots(first, n);
@@ -68,28 +68,38 @@ class Blocks {
   }
 
   void accumulate(int64_t begin, int64_t end, double* of_param) {
-    update_blocks(begin, end, [&](int64_t k, int64_t n) { of_param[k] = sum_squares(p_, n); });
+    update_blocks(blocks_of(begin, end),
+                  [&](int64_t k, int64_t n) { of_param[k] = sum_squares(p_, n); });
   }
 
   void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
     arrays_ = &logical_of(tensor_);
     const Range range = {{pass.unit}, begin, end};
-    if (reduced_in_bands(pass, range, partial)) return;
+    if (reduced_by_columns({pass, range, tensor_.size}, partial)) return;
     each(pass.source, range, [&](int64_t k, int64_t first, int64_t n) {
-      const double scale = pass.scales ? pass.scales[first / pass.unit] : 1;
-      partial[k] = reduce_block(pass.kind, scale, block_of(pass.source, first, n), n);
+      partial[k] = reduced(pass, block_of(pass.source, first, n), first, n);
     });
   }
 
  private:
-  // The blocks [begin, end) of a cut.
-  struct Range {
-    Cut cut;
-    int64_t begin, end;
-  };
-
   Range blocks_of(int64_t begin, int64_t end) const {
     return {{tensor_.size}, begin / kBlock, (end + kBlock - 1) / kBlock};
+  }
+
+  // For what works on each element by itself: blocks that end with the rows of tiles, where rows
+  // are long or would have few places in the caches without what is then left between them.
+  Range loose(int64_t begin, int64_t end) const {
+    const Stream* streams[kMaxSlots + 2];
+    const int64_t columns = grid_for(streams, streams_of(Source::update, streams)).columns;
+    const bool by_rows = columns > 0 && (columns % (kBlock / 4) == 0 || columns >= 2 * kBlock);
+    const Cut cut = {by_rows ? columns : tensor_.size};
+    return {cut, cut.from(begin), cut.from(end)};
+  }
+
+  static Grid grid_for(const Stream* const* streams, int count) {
+    Grid grid = {};
+    for (int i = 0; i < count && grid.columns == 0; ++i) grid = grid_of(*streams[i]);
+    return grid;
   }
 
   // Calls f(k, first, n) for all blocks, k counting from the first, in an order that suits the
@@ -98,10 +108,8 @@ class Blocks {
   void each(Source source, const Range& range, F f) {
     const Stream* streams[kMaxSlots + 2];
     const int count = streams_of(source, streams);
-    for (int i = 0; i < count; ++i) {
-      const Grid grid = grid_of(*streams[i]);
-      if (grid.columns > 0) return each_tiled(grid, streams, count, range, f);
-    }
+    const Grid grid = grid_for(streams, count);
+    if (grid.columns > 0) return each_tiled(grid, streams, count, range, f);
     for (int64_t b = range.begin; b < range.end; ++b) {
       f(b - range.begin, range.cut.start(b), range.cut.length(b));
     }
@@ -120,36 +128,34 @@ class Blocks {
     tiles_ = nullptr;
   }
 
-  bool reduced_in_bands(const Pass& pass, const Range& range, double* partial) {
+  bool reduced_by_columns(const Columns<T>& columns, double* partial) {
+    const Pass& pass = columns.pass;
+    if (pass.source == Source::measured) return measured_by_columns(columns, partial);
     const bool squares = pass.kind == Reduction::sum_squares;
     if (!squares && pass.kind != Reduction::sum) return false;
-    if (pass.source == Source::measured) {
-      const uint32_t slots = info_.slots[row_.variant];
-      const auto measure = [this](const T* p, T* const* slot, int64_t n, T* out) {
-        return entry_.measure(row_.variant, T())(p, nullptr, slot, n, scalars_, Look::measure, out);
-      };
-      const WithSlots<T, decltype(measure)> read(*arrays_, slots, measure);
-      return squares && alike(*arrays_, slots) &&
-             bands(SumSquares<T>{}, read, arrays_->param, range, partial);
-    }
     const Stream& s = pass.source == Source::param ? arrays_->param : arrays_->grad;
     Chained<T> read = {};
     if (pass.source == Source::gradient && !chained(work_, tensor_, read.chain)) return false;
     if (read.chain.length > 0) {
-      return squares && bands(SumSquares<T>{}, read, s, range, partial);
+      return squares && columns.in_bands(SumSquares<T>{}, read, s, partial);
     }
-    return squares ? bands(SumSquares<T>{}, AsIs<T>{}, s, range, partial)
-                   : bands(Sum{}, AsIs<T>{}, s, range, partial);
+    return squares ? columns.in_bands(SumSquares<T>{}, AsIs<T>{}, s, partial)
+                   : columns.in_bands(Sum{}, AsIs<T>{}, s, partial);
   }
 
-  // False where that is not for this stream. Apart, like the tiles.
-  template <class F, class Read>
-  __attribute__((noinline)) bool bands(F f, Read read, const Stream& s, const Range& range,
-                                       double* partial) const {
-    const Grid grid = grid_of(s);
-    if (!banded<T>(s, grid, tensor_.size)) return false;
-    Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
-    return true;
+  bool measured_by_columns(const Columns<T>& columns, double* partial) {
+    const uint32_t slots = info_.slots[row_.variant];
+    if (!alike(*arrays_, slots)) return false;
+    const auto measure = [this](const T* p, T* const* slot, int64_t n, T* out) {
+      return entry_.measure(row_.variant, T())(p, nullptr, slot, n, scalars_, Look::measure, out);
+    };
+    const auto block = [this](int64_t first, int64_t n) {
+      return block_of(Source::measured, first, n);
+    };
+    const WithSlots<T, decltype(measure)> read(*arrays_, slots, measure);
+    const bool squares = columns.pass.kind == Reduction::sum_squares;
+    return (squares && columns.in_bands(SumSquares<T>{}, read, arrays_->param, partial)) ||
+           columns.in_tiles(read, arrays_->param, block, partial);
   }
 
   int streams_of(Source source, const Stream** out) const {
@@ -173,9 +179,9 @@ class Blocks {
 
   // The update, block by block; `then(k, n)` looks at the new parameter of each.
   template <class Then>
-  void update_blocks(int64_t begin, int64_t end, Then then) {
+  void update_blocks(const Range& range, Then then) {
     const Run<T> run = run_function(false);
-    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+    each(Source::update, range, [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       run(p_, g_, slot_, n, scalars_, {});
       then(k, n);
@@ -202,7 +208,15 @@ class Blocks {
   void put_all(int64_t first, int64_t n) {
     put(arrays_->param, first, n, p_);
     store_slots(first, n);
-    if (work_.zero_grads) fill_zero<T>(arrays_->grad, first, n);
+    if (work_.zero_grads) zero_grad(first, n);
+  }
+
+  void zero_grad(int64_t first, int64_t n) {
+    T* tile = tiles_ ? tiles_->find(arrays_->grad, first, n) : nullptr;
+    if (!tile || !tiles_->keep(arrays_->grad, first, n)) {
+      return fill_zero<T>(arrays_->grad, first, n);
+    }
+    __builtin_memset(tile, 0, n * sizeof(T));
   }
 
   bool used(int k) const { return info_.slots[row_.variant] >> k & 1; }

@@ -38,6 +38,10 @@ struct Cut {
   int64_t blocks() const { return (unit + kBlock - 1) / kBlock; }  // of each unit
   int64_t start(int64_t block) const { return block / blocks() * unit + block % blocks() * kBlock; }
   int64_t length(int64_t block) const { return smaller(kBlock, unit - block % blocks() * kBlock); }
+  // Whether no block is in two rows of so many columns.
+  bool even(int64_t columns) const {
+    return unit == columns || (columns % kBlock == 0 && unit % columns == 0);
+  }
   // The first block that starts there or behind.
   int64_t from(int64_t place) const {
     return place / unit * blocks() + (place % unit + kBlock - 1) / kBlock;

@@ -27,48 +27,32 @@ struct Vector {
 template <class T, int bytes = kRegister>
 using Register = typename Vector<T, bytes>::type;
 
-// Of every 16 bytes the elements of a and b in turns: of their first halves, or of their second.
-template <class V>
-V first_halves(V a, V b) {
-  constexpr int kCount = sizeof(V) / sizeof(a[0]);
-  if constexpr (kCount == 8)
-    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
-  else if constexpr (sizeof(V) == 32)
-    return __builtin_shufflevector(a, b, 0, 4, 2, 6);
-  else if constexpr (kCount == 4)
-    return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  else
-    return __builtin_shufflevector(a, b, 0, 2);
-}
+// The numbers below n, as a pack.
+template <int... i>
+struct Pack {};
+template <int n, int... i>
+struct Below : Below<n - 1, n - 1, i...> {};
+template <int... i>
+struct Below<0, i...> {
+  using Each = Pack<i...>;
+};
 
-template <class V>
-V second_halves(V a, V b) {
-  constexpr int kCount = sizeof(V) / sizeof(a[0]);
-  if constexpr (kCount == 8)
-    return __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
-  else if constexpr (sizeof(V) == 32)
-    return __builtin_shufflevector(a, b, 1, 5, 3, 7);
-  else if constexpr (kCount == 4)
-    return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  else
-    return __builtin_shufflevector(a, b, 1, 3);
-}
-
-// What lies at a place, and in wider registers, what lies so many bytes behind.
-template <class T>
-Register<T> loaded(const char* in, int64_t behind) {
-  typedef T Part __attribute__((vector_size(16)));
-  Part a, b;
-  __builtin_memcpy(&a, in, 16);
-  if constexpr (kRegister == 16) {
-    return a;
-  } else {
-    __builtin_memcpy(&b, in + behind, 16);
-    if constexpr (sizeof(T) == 4)
-      return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
-    else
-      return __builtin_shufflevector(a, b, 0, 1, 2, 3);
+// Of every `span` elements of a and then b every second run, from the first on or from the second.
+template <int run, int span, int first>
+struct EverySecond {
+  static constexpr int from(int i, int count) {
+    const int at = i % span / run * 2 + first, runs = span / run;
+    return i / span * span + at % runs * run + i % run + at / runs * count;
   }
+};
+
+template <class Order, class V, int... i>
+V picked(V a, V b, Pack<i...>) {
+  return __builtin_shufflevector(a, b, Order::from(i, sizeof...(i))...);
+}
+template <class Order, class V>
+V picked(V a, V b) {
+  return picked<Order>(a, b, typename Below<int(sizeof(V) / sizeof(a[0]))>::Each());
 }
 
 }  // namespace

@@ -4,114 +4,24 @@
 #pragma once
 #include "grid.h"
 #include "memory.h"
-#include "registers.h"
+#include "summands.h"
+#include "transpose.h"
 
 namespace {
 
 using namespace instep;
 
-// Copies columns [begin, end) of rows [top, bottom), element by element. Up to so many columns are
-// copied in one loop, which the compiler turns into shuffles where they are the whole array.
-template <class T, int kFew = 7>
-void copy_turned(const char* in, int64_t across, int64_t begin, int64_t end, int64_t down,
-                 int64_t top, int64_t bottom, T* out, int64_t pitch) {
-  const auto copy = [=](int64_t columns, int64_t down, int64_t pitch) {
-    for (int64_t r = top; r < bottom; ++r) {
-#pragma GCC unroll 8
-      for (int64_t c = begin; c < begin + columns; ++c) {
-        out[r * pitch + c] = *reinterpret_cast<const T*>(in + c * across + r * down);
-      }
-    }
-  };
-  if constexpr (kFew == 0) {
-    copy(end - begin, down, pitch);
-  } else if (end - begin != kFew) {
-    copy_turned<T, kFew - 1>(in, across, begin, end, down, top, bottom, out, pitch);
-  } else if (down == sizeof(T) && pitch == kFew) {
-    copy(kFew, sizeof(T), kFew);
-  } else {
-    copy(kFew, down, pitch);
-  }
-}
-
-// As many columns as a register holds of so many rows as 16 bytes hold, neighbours in memory: the
-// shuffles stay within 16 bytes, which is where they are fastest.
-template <class T>
-constexpr int kShortSide = 16 / sizeof(T);
-
-template <class T>
-void turn(const char* in, int64_t across, T* out, int64_t pitch) {
-  using V = Register<T>;
-  constexpr int kSide = kShortSide<T>;
-  V x[kSide];
-  for (int i = 0; i < kSide; ++i) x[i] = loaded<T>(in + i * across, kSide * across);
-  if constexpr (kSide == 4) {
-    const V ac01 = first_halves(x[0], x[2]), ac23 = second_halves(x[0], x[2]);
-    const V bd01 = first_halves(x[1], x[3]), bd23 = second_halves(x[1], x[3]);
-    x[0] = first_halves(ac01, bd01);
-    x[1] = second_halves(ac01, bd01);
-    x[2] = first_halves(ac23, bd23);
-    x[3] = second_halves(ac23, bd23);
-  } else {
-    const V a = x[0];
-    x[0] = first_halves(a, x[1]);
-    x[1] = second_halves(a, x[1]);
-  }
-  for (int i = 0; i < kSide; ++i) __builtin_memcpy(out + i * pitch, &x[i], sizeof x[i]);
-}
-
-// Goes through rows and columns as `transpose` does: down a few columns, a cache line of each at a
-// time, which is what the hardware can follow; then down the next few, and on in the rows below.
-struct Cursor {
-  int64_t columns, rows, wide, high, column = 0, row = 0, top = 0;
-  void next() {
-    row += high;
-    if (row < top + rows) return;
-    row = top;
-    column += wide;
-    if (column < columns) return;
-    column = 0;
-    row = top += rows;
-  }
-};
-
-// Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart. The
-// lines of later columns are asked for in time: the hardware does not foresee strides of pages.
-template <class T>
-void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
-               int64_t pitch) {
-  constexpr int kSide = kShortSide<T>, kWide = Vector<T>::kCount, kAhead = 64;
-  const bool dense = down == sizeof(T);
-  const int64_t even_rows = dense ? rows / kSide * kSide : 0;
-  const int64_t even_columns = dense ? columns / kWide * kWide : 0;
-  Cursor at = {even_columns, even_rows, kWide, kLineOf<T>}, later = at;
-  for (int i = 0; i < kAhead; ++i) later.next();
-  for (; even_columns > 0 && at.row < even_rows; at.next(), later.next()) {
-    const char* ask = in + later.column * across + later.row * sizeof(T);
-    for (int j = 0; j < kWide; ++j) __builtin_prefetch(ask + j * across, 0, 2);
-    const char* from = in + at.column * across;
-    const int64_t bottom = smaller(at.row + at.high, even_rows);
-    for (int64_t r = at.row; r < bottom; r += kSide) {
-      turn(from + r * sizeof(T), across, out + r * pitch + at.column, pitch);
-    }
-  }
-  copy_turned(in, across, even_columns, columns, down, 0, even_rows, out, pitch);
-  copy_turned(in, across, 0, columns, down, even_rows, rows, out, pitch);
-}
-
-struct Span {
-  int64_t begin, end;
-};
-
-// The tiles of one walk over streams that have the same grid.
-template <class T>
+// The tiles of one walk over streams that have the same grid; of what a stream has as it is, or of
+// what is made of it before it is transposed.
+template <class T, class Read = AsIs<T>>
 class Tiles {
  public:
   static constexpr int64_t kLine = kLineOf<T>;
   static constexpr int64_t kElements = (1 << 19) / sizeof(T) + 1024;
   static constexpr int kMost = kMaxSlots + 2;
 
-  Tiles(const Grid& grid, T* scratch) : grid_(grid), scratch_(scratch) {}
+  Tiles(const Grid& grid, T* scratch, Read read = {})
+      : grid_(grid), read_(read), scratch_(scratch) {}
 
   void add(const Stream& s) {
     const Grid grid = grid_of(s);
@@ -122,20 +32,11 @@ class Tiles {
   template <class F>
   void each(const Cut& cut, int64_t begin, int64_t end, F f) {
     if (begin == end) return;
-    arrange();
-    // Rows that share lines belong to one tile.
-    const int64_t phase =
-        int64_t(reinterpret_cast<uintptr_t>(parts_[0].stream->data) % 64 / sizeof(T));
-    const int64_t last = cut.start(end - 1) / grid_.columns;
-    for (int64_t row = cut.start(begin) / grid_.columns; row <= last; row += rows_) {
-      const int64_t at = row % grid_.rows;
-      row_ = row;
-      limit_ = (row - at + grid_.rows) * grid_.columns;
-      rows_ = smaller(last - row + 1, smaller(height_ - (at + phase) % height_, grid_.rows - at));
-      for (column_ = 0; column_ < grid_.columns; column_ += width_) {
-        each_of_tile(cut, begin, end, f);
-      }
-    }
+    arrange(cut);
+    if (whole_)
+      each_of_rows(cut, begin, end, f);
+    else
+      each_of_parts(cut, begin, end, f);
   }
 
   // The elements within the tile, or null where they are not all in it.
@@ -151,40 +52,93 @@ class Tiles {
   }
 
  private:
-  // Rows that are short lie one behind the other, and a block that begins in the last row of the
-  // tile has its end in rows below. Of long rows a tile has a part, and a block that begins in the
-  // tile has its end in columns to the right, which may be those of the next row.
-  void arrange() {
+  // Tiles have whole rows; or parts of rows, where these are long.
+  void arrange(const Cut& cut) {
     share_ = kElements / count_;
+    const bool even = cut.even(grid_.columns);
+    const int64_t columns = grid_.columns, small = kLine * 256 / columns;
+    // Rows that have one place in level 1 drive each other out.
+    pitch_ = columns + (even && columns * sizeof(T) % 1024 == 0 ? kLine : 0);
+    below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
+    height_ = smaller(share_ / pitch_ - below_, larger(small, 4 * kLine)) / kLine * kLine;
+    whole_ = height_ > 0;
+    phase_ = int64_t(reinterpret_cast<uintptr_t>(parts_[0].stream->data) % 64 / sizeof(T));
+    if (whole_) return;
+    pitch_ = share_ / kLine / kLine * kLine;
+    beyond_ = even ? 0 : kBlock - 1;
+    width_ = even ? pitch_ / kBlock * kBlock : pitch_ - beyond_;
+    height_ = kLine;
+  }
+
+  // Rows from the given one to where those that share lines end.
+  int64_t rows_from(int64_t row) const { return height_ - (row % grid_.rows + phase_) % height_; }
+
+  // Some rows at a time. What a block has of the rows above is still there.
+  template <class F>
+  void each_of_rows(const Cut& cut, int64_t begin, int64_t end, F f) {
     const int64_t columns = grid_.columns;
-    if (columns < kBlock || columns * kLine + kBlock + columns <= share_) {
-      below_ = (kBlock - 1 + columns - 1) / columns;
-      beyond_ = 0;
-      width_ = pitch_ = columns;
-      const int64_t small = kLine * 256 / columns;  // rows of a tile that leaves room in level 1
-      height_ = smaller(share_ / columns - below_, small < 4 * kLine ? 8 * kLine : small);
-      if (height_ > kLine) height_ = height_ / kLine * kLine;
-    } else {
-      below_ = 0;
-      beyond_ = kBlock - 1;
-      pitch_ = share_ / kLine;
-      width_ = pitch_ - beyond_;
-      height_ = kLine;
+    const int64_t last = (cut.start(end - 1) + cut.length(end - 1) - 1) / columns;
+    row_ = bottom_ = 0;
+    for (int64_t b = begin; b < end;) {
+      const int64_t row = cut.start(b) / columns, edge = (row / grid_.rows + 1) * grid_.rows;
+      limit_ = edge * columns;
+      slide(row);
+      fill(
+          smaller(smaller(edge, last + 1), larger(bottom_ + rows_from(bottom_), row + below_ + 1)));
+      Span span = {cut.start(b), cut.start(b)};
+      for (; b < end && cut.start(b) < limit_; ++b) {
+        const int64_t first = cut.start(b), n = cut.length(b);
+        if (first + n > bottom_ * columns && first + n <= limit_) break;
+        f(b, first, n);
+        if (first + n <= limit_) span.end = first + n;
+      }
+      put_back([&](int i) { put_rows(i, span); });
     }
   }
 
+  // The tile begins with this row from now on.
+  void slide(int64_t row) {
+    if (row >= bottom_) {
+      row_ = bottom_ = row;
+      return;
+    }
+    for (int i = 0; i < count_; ++i) {
+      __builtin_memmove(place(i, row_, 0), place(i, row, 0), (bottom_ - row) * pitch_ * sizeof(T));
+    }
+    row_ = row;
+  }
+
+  // And it ends before this one.
+  void fill(int64_t bottom) {
+    for (int i = 0; i < count_; ++i) gather(i, bottom_, {0, grid_.columns}, bottom - bottom_);
+    bottom_ = bottom;
+  }
+
+  // A few rows at a time, part by part. A block that begins in the tile has its end in columns to
+  // the right, which may be those of the next row.
   template <class F>
-  void each_of_tile(const Cut& cut, int64_t begin, int64_t end, F f) {
+  void each_of_parts(const Cut& cut, int64_t begin, int64_t end, F f) {
+    const int64_t columns = grid_.columns, last = cut.start(end - 1) / columns;
+    for (row_ = cut.start(begin) / columns; row_ <= last; row_ = bottom_) {
+      const int64_t edge = (row_ / grid_.rows + 1) * grid_.rows;
+      limit_ = edge * columns;
+      bottom_ = smaller(smaller(edge, last + 1), row_ + rows_from(row_));
+      for (column_ = 0; column_ < columns; column_ += width_) each_of_part(cut, begin, end, f);
+    }
+    column_ = 0;
+  }
+
+  template <class F>
+  void each_of_part(const Cut& cut, int64_t begin, int64_t end, F f) {
     const int64_t columns = grid_.columns;
-    const int64_t together = beyond_ == 0 ? rows_ : 1;  // rows that make one range
     bool filled = false;
-    for (int64_t row = row_; row < row_ + rows_; row += together) {
+    for (int64_t row = row_; row < bottom_; ++row) {
       const int64_t start = row * columns + column_;
-      const int64_t stop = (row + together - 1) * columns + smaller(column_ + width_, columns);
-      const int64_t last = smaller(end, cut.from(stop));
+      const int64_t last =
+          smaller(end, cut.from(row * columns + smaller(column_ + width_, columns)));
       Span& span = spans_[row - row_] = {start, start};
       for (int64_t b = larger(begin, cut.from(start)); b < last; ++b) {
-        if (!filled) fill(beyond_ == 0 ? cut.start(last - 1) + cut.length(last - 1) : start);
+        if (!filled) fill_part();
         filled = true;
         const int64_t first = cut.start(b), n = cut.length(b);
         f(b, first, n);
@@ -192,58 +146,79 @@ class Tiles {
         span = {span.begin == span.end ? first : span.begin, first + n};
       }
     }
+    put_back([&](int i) { put_part(i); });
+  }
+
+  void fill_part() {
+    const int64_t columns = grid_.columns, stop = smaller(column_ + width_, columns) + beyond_;
+    const int64_t rows = bottom_ - row_, with_next = rows - (bottom_ % grid_.rows == 0);
     for (int i = 0; i < count_; ++i) {
-      if (parts_[i].changed) put_back(i);
+      gather(i, row_, {column_, smaller(stop, columns)}, rows);
+      if (stop > columns && with_next > 0) gather(i, row_, {columns, stop}, with_next);
+    }
+  }
+
+  template <class Put>
+  void put_back(Put put) {
+    for (int i = 0; i < count_; ++i) {
+      if (parts_[i].changed) put(i);
       parts_[i].changed = false;
     }
   }
 
-  // Writes back the spans of the tile: the columns that all rows have, and then what is left over.
-  void put_back(int i) const {
+  // Writes back what whole rows have of a span, and then what is left over.
+  void put_rows(int i, Span span) const {
     const int64_t columns = grid_.columns;
-    if (beyond_ == 0) {
-      const Span span = spans_[0];
-      const int64_t top = (span.begin + columns - 1) / columns, bottom = span.end / columns;
-      if (top > bottom) return put_range(i, row_, span);
-      if (top < bottom) put_columns(i, top, {0, columns}, bottom - top);
-      put_range(i, top - 1, {span.begin, top * columns});
-      return put_range(i, bottom, {bottom * columns, span.end});
-    }
+    const int64_t top = (span.begin + columns - 1) / columns, bottom = span.end / columns;
+    if (top > bottom) return put_range(i, row_, span);
+    if (top < bottom) put_columns(i, top, {0, columns}, bottom - top);
+    put_range(i, top - 1, {span.begin, top * columns});
+    put_range(i, bottom, {bottom * columns, span.end});
+  }
+
+  // The columns of its spans that all rows have, and then what is left over.
+  void put_part(int i) const {
+    const int64_t columns = grid_.columns, rows = bottom_ - row_;
     Span common = {0, INT64_MAX};
-    for (int64_t r = 0; r < rows_; ++r) {
+    for (int64_t r = 0; r < rows; ++r) {
       common.begin = larger(common.begin, spans_[r].begin - (row_ + r) * columns);
       common.end = smaller(common.end, spans_[r].end - (row_ + r) * columns);
     }
     if (common.begin >= common.end) common = {column_, column_};
-    put_columns(i, row_, common, rows_);
-    for (int64_t r = 0; r < rows_; ++r) {
+    put_columns(i, row_, common, rows);
+    for (int64_t r = 0; r < rows; ++r) {
       const int64_t start = (row_ + r) * columns;
       put_range(i, row_ + r, {spans_[r].begin, smaller(spans_[r].end, start + common.begin)});
       put_range(i, row_ + r, {larger(spans_[r].begin, start + common.end), spans_[r].end});
     }
   }
 
-  // What blocks reach before `end` may lie in rows below.
-  void fill(int64_t end) {
-    const int64_t at = row_ % grid_.rows;
-    const int64_t reach = (end + grid_.columns - 1) / grid_.columns - row_;
-    const int64_t stop = smaller(column_ + width_, grid_.columns) + beyond_;
-    const int64_t inside = smaller(stop, grid_.columns) - column_;
-    const int64_t rows = smaller(larger(rows_, reach), grid_.rows - at);
-    const int64_t with_next = rows - (at + rows == grid_.rows);
-    for (int i = 0; i < count_; ++i) {
-      gather(i, {column_, column_ + inside}, rows);
-      if (stop > grid_.columns && with_next > 0) gather(i, {grid_.columns, stop}, with_next);
-    }
-  }
-
-  // Rows from the tile's first.
-  void gather(int i, Span columns, int64_t rows) const {
-    T* out = place(i, row_, columns.begin);
-    walk_columns(i, row_, columns, [&](const char* in, int64_t stride, int64_t count) {
-      transpose(in, stride, count, rows, parts_[i].step, out, pitch_);
+  void gather(int i, int64_t row, Span columns, int64_t rows) const {
+    T* out = place(i, row, columns.begin);
+    walk_columns(i, row, columns, [&](const char* in, int64_t stride, int64_t count) {
+      if constexpr (Read::kAsIs)
+        transpose(in, stride, count, rows, parts_[i].step, out, pitch_);
+      else
+        make(in, stride, count, rows, out);
       out += count;
     });
+  }
+
+  // A few columns at a time, while the lines of the next are asked for.
+  void make(const char* in, int64_t across, int64_t columns, int64_t rows, T* out) const {
+    alignas(64) T made[kMade];
+    const auto at = [&](int64_t k, int64_t h) {
+      return reinterpret_cast<const T*>(in + k % columns * across) + k / columns * rows + h;
+    };
+    for (int64_t k = 0, n; k < columns; k += n) {
+      n = smaller(columns - k, larger(kMade / rows, 1));
+      for (int64_t j = k; j < k + n; ++j) {
+        for (int64_t h = 0; h < rows; h += kLine) read_.ask(at(j + n, h));
+        read_(at(j, 0), rows, made + (j - k) * rows);
+      }
+      transpose(reinterpret_cast<const char*>(made), rows * int64_t(sizeof(T)), n, rows, sizeof(T),
+                out + k, pitch_);
+    }
   }
 
   void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
@@ -264,6 +239,7 @@ class Tiles {
 
   template <class Run>
   void walk_columns(int i, int64_t row, Span columns, Run run) const {
+    if (columns.begin >= columns.end) return;
     walk(*parts_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin, run);
   }
 
@@ -285,13 +261,20 @@ class Tiles {
     bool changed;
   };
 
+  static constexpr int64_t kMade = 256 * kLine;
+
   const Grid grid_;
+  const Read read_;
   T* const scratch_;
   Part parts_[kMost];
-  Span spans_[kLine];  // what was worked on: of each row of a tile of long rows, or of all together
+  Span spans_[kLine];  // what was worked on in each row of a part
   int count_ = 0;
-  int64_t share_, pitch_, width_, height_, below_, beyond_;  // of every tile
-  int64_t row_, rows_, column_, limit_;  // of this tile; no block reaches beyond `limit_`
+  bool whole_;
+  int64_t share_, pitch_, height_, phase_;  // of every tile
+  int64_t below_ = 0;                       // rows that a block reaches beyond the one it begins in
+  int64_t width_ = 0, beyond_ = 0;          // of parts: columns, and those that blocks reach beyond
+  int64_t row_, bottom_, column_ = 0;       // of this tile
+  int64_t limit_;                           // no block reaches beyond
 };
 
 }  // namespace

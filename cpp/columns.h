@@ -1,0 +1,55 @@
+// Reductions where the rows of the walk lie side by side in memory, so that what is summed can be
+// made down the columns: several streams then cost one transposition, or none.
+#pragma once
+#include "bands.h"
+#include "tiles.h"
+
+namespace {
+
+using namespace instep;
+
+// The blocks [begin, end) of a cut.
+struct Range {
+  Cut cut;
+  int64_t begin, end;
+};
+
+template <class T>
+double reduced(const Pass& pass, const T* x, int64_t first, int64_t n) {
+  return reduce_block(pass.kind, pass.scales ? pass.scales[first / pass.unit] : 1, x, n);
+}
+
+// Each returns false where that is not for this stream. Apart, so that only those who need them
+// have tiles or bands on their stack.
+template <class T>
+struct Columns {
+  const Pass& pass;
+  const Range& range;
+  int64_t size;  // of the tensor
+
+  template <class F, class Read>
+  __attribute__((noinline)) bool in_bands(F f, Read read, const Stream& s, double* partial) const {
+    const Grid grid = grid_of(s);
+    if (!banded<T>(s, grid, range.cut, size)) return false;
+    Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
+    return true;
+  }
+
+  // `block(first, n)` makes what tiles do not have.
+  template <class Read, class Block>
+  __attribute__((noinline)) bool in_tiles(Read read, const Stream& s, Block block,
+                                          double* partial) const {
+    const Grid grid = grid_of(s);
+    if (grid.columns == 0 || grid.step != sizeof(T)) return false;
+    alignas(64) T scratch[Tiles<T>::kElements];
+    Tiles<T, Read> tiles(grid, scratch, read);
+    tiles.add(s);
+    tiles.each(range.cut, range.begin, range.end, [&](int64_t b, int64_t first, int64_t n) {
+      const T* x = tiles.find(s, first, n);
+      partial[b - range.begin] = reduced(pass, x ? x : block(first, n), first, n);
+    });
+    return true;
+  }
+};
+
+}  // namespace

@@ -1,0 +1,158 @@
+// Transposing, square by square in registers: each line of memory is read and written once and as a
+// whole, so that it does not matter which of them have one place in the caches.
+#pragma once
+#include "grid.h"
+#include "registers.h"
+
+namespace {
+
+using namespace instep;
+
+// As many elements each way as fill a register of so many bytes.
+template <class T, int bytes>
+struct Square {
+  using V = Register<T, bytes>;
+  static constexpr int kSide = bytes / sizeof(T), kPart = 16 / sizeof(T), kParts = bytes / 16;
+
+  // First within every 16 bytes, where shuffles are fastest, and then these as a whole.
+  static void turn(V* x) {
+    V y[kSide];
+#pragma GCC unroll 16
+    for (int i = 0; i < kSide; i += kPart) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kPart; ++j) y[i + j] = x[i + j];
+      turn_runs<1, kPart>(y + i);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < kPart; ++j) {
+      V z[kParts];
+#pragma GCC unroll 4
+      for (int i = 0; i < kParts; ++i) z[i] = y[i * kPart + j];
+      turn_runs<kPart, kSide>(z);
+#pragma GCC unroll 4
+      for (int i = 0; i < kParts; ++i) x[i * kPart + j] = z[i];
+    }
+  }
+
+  // As many registers as there are runs in a span.
+  template <int run, int span>
+  static void turn_runs(V* x) {
+    using First = EverySecond<run, span, 0>;
+    using Second = EverySecond<run, span, 1>;
+    if constexpr (span / run == 2) {
+      const V a = x[0];
+      x[0] = picked<First>(a, x[1]);
+      x[1] = picked<Second>(a, x[1]);
+    } else if constexpr (span / run == 4) {
+      const V ab02 = picked<First>(x[0], x[1]), ab13 = picked<Second>(x[0], x[1]);
+      const V cd02 = picked<First>(x[2], x[3]), cd13 = picked<Second>(x[2], x[3]);
+      x[0] = picked<First>(ab02, cd02);
+      x[1] = picked<First>(ab13, cd13);
+      x[2] = picked<Second>(ab02, cd02);
+      x[3] = picked<Second>(ab13, cd13);
+    }
+  }
+
+  // Rows of a square are neighbours in `in`, columns in `out`.
+  static void copy(const char* in, int64_t across, T* out, int64_t pitch) {
+    V x[kSide];
+#pragma GCC unroll 16
+    for (int i = 0; i < kSide; ++i) __builtin_memcpy(&x[i], in + i * across, sizeof x[i]);
+    turn(x);
+#pragma GCC unroll 16
+    for (int i = 0; i < kSide; ++i) __builtin_memcpy(out + i * pitch, &x[i], sizeof x[i]);
+  }
+};
+
+struct Span {
+  int64_t begin, end;
+};
+
+// Where squares begin in a span: side by side, and the last one so that it ends with the span.
+template <int side>
+struct Steps {
+  Span span;
+  int64_t first() const { return smaller(span.begin, span.end - side); }
+  int64_t next(int64_t at) const {
+    return at + side >= span.end ? span.end : smaller(at + side, span.end - side);
+  }
+};
+
+// Goes down the columns of one square and then down those of the next, or sideways along its rows;
+// and on in the rows below.
+template <int side>
+struct Cursor {
+  Steps<side> rows, columns;
+  bool sideways;
+  int64_t row = rows.first(), column = columns.first(), below = 0;
+  void next() {
+    if (sideways ? step(columns, column) && step(rows, row)
+                 : step(rows, row) && step(columns, column))
+      below += rows.span.end - rows.span.begin;
+  }
+  // Whether it is through, and at the beginning again.
+  static bool step(const Steps<side>& steps, int64_t& at) {
+    at = steps.next(at);
+    if (at < steps.span.end) return false;
+    at = steps.first();
+    return true;
+  }
+};
+
+// The lines of later squares are asked for in time: the hardware does not foresee strides of pages.
+// Where what is written one below the other has one place in level 1, it goes sideways.
+template <class T, int bytes>
+void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* out, int64_t pitch) {
+  using S = Square<T, bytes>;
+  constexpr int kSide = S::kSide, kAhead = 512 / kSide;
+  if (rows.begin >= rows.end || columns.begin >= columns.end) return;
+  const bool sideways = pitch * sizeof(T) % 2048 == 0;
+  Cursor<kSide> at = {{rows}, {columns}, sideways}, later = at;
+  for (int i = 0; i < kAhead; ++i) later.next();
+  for (; at.below == 0; at.next(), later.next()) {
+    const char* ask = in + later.column * across + (later.below + later.row) * sizeof(T);
+    for (int j = 0; j < kSide; ++j) __builtin_prefetch(ask + j * across, 0, 2);
+    S::copy(in + at.column * across + at.row * sizeof(T), across, out + at.row * pitch + at.column,
+            pitch);
+  }
+}
+
+// Element by element. Up to so many columns are copied in one loop, which the compiler turns into
+// shuffles where they are the whole array.
+template <class T, int kFew = 7>
+void copy_elements(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down,
+                   T* out, int64_t pitch) {
+  const auto copy = [=](int64_t columns, int64_t down, int64_t pitch) {
+    for (int64_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+      for (int64_t c = 0; c < columns; ++c) {
+        out[r * pitch + c] = *reinterpret_cast<const T*>(in + c * across + r * down);
+      }
+    }
+  };
+  if constexpr (kFew == 0) {
+    copy(columns, down, pitch);
+  } else if (columns != kFew) {
+    copy_elements<T, kFew - 1>(in, across, columns, rows, down, out, pitch);
+  } else if (down == sizeof(T) && pitch == kFew) {
+    copy(kFew, sizeof(T), kFew);
+  } else {
+    copy(kFew, down, pitch);
+  }
+}
+
+// Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart.
+template <class T>
+void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
+               int64_t pitch) {
+  constexpr int kSide = Square<T, kWidest>::kSide, kLeast = Square<T, 16>::kSide;
+  if (down != sizeof(T) || rows < kLeast || columns < kLeast) {
+    return copy_elements(in, across, columns, rows, down, out, pitch);
+  }
+  const int64_t right = columns / kSide * kSide, bottom = rows / kSide * kSide;
+  copy_squares<T, kWidest>(in, across, {0, right}, {0, bottom}, out, pitch);
+  copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch);
+  copy_squares<T, 16>(in, across, {0, columns}, {bottom, rows}, out, pitch);
+}
+
+}  // namespace
