@@ -82,8 +82,10 @@ RECIPES: dict[str, list[Any]] = {
     "LAMB": [],
     "norm": [],
 }
-SHAPES = ["10000", "100000", "16000000", "1000x1000", "4000x4000", "4096x4096",
-          "64x100000", "100000x64", "256x3x3x256", "1000000x3"]  # fmt: skip
+SHAPES = [
+    "10000", "100000", "16000000", "1000x1000", "1024x1024", "768x3072", "3072x768", "4000x4000",
+    "4096x4096", "64x100000", "100000x64", "256x3x3x256", "1000000x3",
+]  # fmt: skip
 
 
 def prepared(recipe: str, param: np.ndarray, grad: np.ndarray, backend: str) -> Any:

@@ -1,14 +1,16 @@
 """How threads behave: scaling in cache, beside other pools, after idling.
 
 Run `python benchmarks/threads.py [--json]`. The results are checked before anything is timed.
-Every figure has a control on one thread, which pays for lost caches and sleeping cores as well but
-for no pool.
+Every figure has a control: that of scaling are processes of one thread that share the work without
+knowing of each other, those of the others one thread, which pays for lost caches and sleeping cores
+as well but for no pool.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
 from typing import Any
@@ -71,12 +73,50 @@ def medians(*actions: Action, span: float = 0.02) -> list[float]:
     return [float(x) for x in np.median(rounds, axis=0)]
 
 
+def share(sizes: list[int], turn: Any) -> None:
+    """Take steps of the size whose turn it is, counted from 1, until it is that of none."""
+    instep.set_num_threads(1)
+    steps = [adam(size) for size in sizes]
+    while turn.value >= 0:
+        if turn.value > 0:
+            steps[turn.value - 1]()
+        else:
+            time.sleep(0.002)
+
+
+def singly(action: Action, span: float = 0.02) -> list[float]:
+    """Seconds of each run of as many as fill the span; their median leaves out disturbances."""
+    action()
+    times, end = [], time.perf_counter() + span
+    while not times or time.perf_counter() < end:
+        times.append(seconds(action, 1))
+    return times
+
+
 def scaling(sizes: list[int], threads: int) -> list[dict[str, Any]]:
+    """Steps on one thread, on all, and apart: each process a share, all of them at once."""
+    parts = [size // threads for size in sizes]
+    turn = multiprocessing.Value("i", 0)
+    others = [multiprocessing.Process(target=share, args=(parts, turn)) for _ in range(threads - 1)]
+    for process in others:
+        process.start()
     rows = []
-    for size in sizes:
-        step = adam(size)
-        one, many = medians(on(1, step), on(threads, step))
-        rows.append({"elements": size, "one_us": one * 1e6, "all_us": many * 1e6, "x": one / many})
+    for i, size in enumerate(sizes):
+        step, part = adam(size), adam(parts[i])
+        times: dict[str, list[float]] = {"one": [], "all": [], "apart": []}
+        for _ in range(ROUNDS):
+            for name, n, action in (("one", 1, step), ("all", threads, step), ("apart", 1, part)):
+                instep.set_num_threads(n)
+                turn.value = i + 1 if name == "apart" else 0
+                time.sleep(0.005)
+                times[name] += singly(action)
+                turn.value = 0
+        one, every, apart = (float(np.median(t)) for t in times.values())
+        rows.append({"elements": size, "one_us": one * 1e6, "all_us": every * 1e6,
+                     "x": one / every, "apart_x": one / apart})  # fmt: skip
+    turn.value = -1
+    for process in others:
+        process.join()
     return rows
 
 
@@ -92,6 +132,21 @@ def torch_product(n: int) -> Action:
     return lambda: torch.mm(a, b, out=c)
 
 
+def numba_product(n: int) -> Action:
+    import numba  # noqa: PLC0415
+
+    @numba.njit(parallel=True, fastmath=True)
+    def product(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> None:
+        for i in numba.prange(a.shape[0]):
+            c[i] = 0
+            for k in range(a.shape[1]):
+                for j in range(b.shape[1]):
+                    c[i, j] += a[i, k] * b[k, j]
+
+    a, b, c = (np.ones((n, n), np.float32) for _ in range(3))
+    return lambda: product(a, b, c)
+
+
 def numba_loop(n: int) -> Action:
     import numba  # noqa: PLC0415
 
@@ -104,7 +159,12 @@ def numba_loop(n: int) -> Action:
     return lambda: scale(x)
 
 
-NEIGHBOURS = {"numpy": numpy_product, "torch": torch_product, "numba": numba_loop}
+NEIGHBOURS = {
+    "numpy": numpy_product,
+    "torch": torch_product,
+    "numba": numba_product,
+    "numba loop": numba_loop,
+}
 
 
 def alternately(first: Action, second: Action) -> Action:
@@ -174,7 +234,7 @@ def main() -> None:
     check(100_000, threads)
     found: dict[str, Any] = {"threads": threads}
     if args.only in (None, "scaling"):
-        found["scaling"] = scaling([50_000, 100_000, 200_000, 500_000], threads)
+        found["scaling"] = scaling([50_000, 100_000, 200_000, 500_000, 1_000_000], threads)
     if args.only in (None, "beside"):
         found["beside"] = [
             row
