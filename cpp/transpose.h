@@ -101,7 +101,8 @@ struct Cursor {
 
 // The lines of later squares are asked for in time: the hardware does not foresee strides of pages.
 // Where what is written one below the other has one place in level 1, it goes sideways; then lines
-// to come are of as many columns, and not as many of them fit in level 2.
+// to come are of as many columns, and not as many of them fit in level 2. Of few rows and columns
+// no more are passed over than there are.
 template <class T, int bytes>
 void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* out, int64_t pitch) {
   using S = Square<T, bytes>;
@@ -109,7 +110,9 @@ void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* ou
   if (rows.begin >= rows.end || columns.begin >= columns.end) return;
   const bool sideways = pitch * sizeof(T) % 2048 == 0;
   Cursor<kSide> at = {{rows}, {columns}, sideways}, later = at;
-  for (int lines = sideways ? 128 : 512; lines > 0; lines -= kSide) later.next();
+  const int64_t all = (columns.end - columns.begin) * (rows.end - rows.begin) / kSide;
+  int64_t lines = smaller(all, sideways ? 128 : 512);
+  for (; lines > 0; lines -= kSide) later.next();
   for (; at.below == 0; at.next(), later.next()) {
     const char* ask = in + later.column * across + (later.below + later.row) * sizeof(T);
     for (int j = 0; j < kSide; ++j) __builtin_prefetch(ask + j * across, 0, 2);
