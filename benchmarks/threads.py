@@ -73,13 +73,14 @@ def medians(*actions: Action, span: float = 0.02) -> list[float]:
     return [float(x) for x in np.median(rounds, axis=0)]
 
 
-def share(sizes: list[int], turn: Any) -> None:
+def share(sizes: list[int], turn: Any, ready: Any) -> None:
     """Take steps of the size whose turn it is, counted from 1, until it is that of none."""
     instep.set_num_threads(1)
     steps = [adam(size) for size in sizes]
-    while turn.value >= 0:
-        if turn.value > 0:
-            steps[turn.value - 1]()
+    ready.wait()
+    while (now := turn.value) >= 0:
+        if now > 0:
+            steps[now - 1]()
         else:
             time.sleep(0.002)
 
@@ -96,10 +97,10 @@ def singly(action: Action, span: float = 0.02) -> list[float]:
 def scaling(sizes: list[int], threads: int) -> list[dict[str, Any]]:
     """Steps on one thread, on all, and apart: each process a share, all of them at once."""
     parts = [size // threads for size in sizes]
-    turn = multiprocessing.Value("i", 0)
-    others = [multiprocessing.Process(target=share, args=(parts, turn)) for _ in range(threads - 1)]
-    for process in others:
-        process.start()
+    turn, ready = multiprocessing.Value("i", 0), multiprocessing.Barrier(threads)
+    for _ in range(threads - 1):
+        multiprocessing.Process(target=share, args=(parts, turn, ready), daemon=True).start()
+    ready.wait()
     rows = []
     for i, size in enumerate(sizes):
         step, part = adam(size), adam(parts[i])
@@ -115,8 +116,6 @@ def scaling(sizes: list[int], threads: int) -> list[dict[str, Any]]:
         rows.append({"elements": size, "one_us": one * 1e6, "all_us": every * 1e6,
                      "x": one / every, "apart_x": one / apart})  # fmt: skip
     turn.value = -1
-    for process in others:
-        process.join()
     return rows
 
 

@@ -212,11 +212,9 @@ class Blocks {
   }
 
   void zero_grad(int64_t first, int64_t n) {
-    T* tile = tiles_ ? tiles_->find(arrays_->grad, first, n) : nullptr;
-    if (!tile || !tiles_->keep(arrays_->grad, first, n)) {
-      return fill_zero<T>(arrays_->grad, first, n);
-    }
-    __builtin_memset(tile, 0, n * sizeof(T));
+    const Stream& grad = arrays_->grad;
+    if (!tiles_ || !tiles_->keep(grad, first, n)) return fill_zero<T>(grad, first, n);
+    __builtin_memset(tiles_->find(grad, first, n), 0, n * sizeof(T));
   }
 
   bool used(int k) const { return info_.slots[row_.variant] >> k & 1; }

@@ -1,5 +1,5 @@
-// What sums in bands are of. Each says how n elements that are neighbours in memory are made,
-// unless they are there as they are, and how what they are made of is asked for.
+// What sums in bands and tiles are of. Each says how n elements that are neighbours in memory are
+// made, unless they are there as they are, and how what they are made of is asked for.
 #pragma once
 #include "grid.h"
 #include "memory.h"

@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kMaxThreads = 256;
 constexpr int kSpins = 1000;  // a few dozen microseconds; see benchmarks/threads.py
+constexpr size_t kStack =
+    2 << 20;  // bytes; tiles take half a MiB, which is all that some systems give
 
 void pause() {
 #if defined(__x86_64__)
@@ -114,9 +116,13 @@ bool start_thread(Member& member) {
   sigfillset(&blocked);
   sigdelset(&blocked, SIGSEGV);
   sigdelset(&blocked, SIGBUS);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStack);
   pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  const bool fine = pthread_create(&member.thread, nullptr, work, &member) == 0;
+  const bool fine = pthread_create(&member.thread, &attributes, work, &member) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
   return fine;
 }
 

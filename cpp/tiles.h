@@ -25,7 +25,7 @@ class Tiles {
 
   void add(const Stream& s) {
     const Grid grid = grid_of(s);
-    if (grid == grid_) parts_[count_++] = {&s, grid.step, false};
+    if (grid == grid_) members_[count_++] = {&s, grid.step, false};
   }
 
   // Calls f(block, first, n) for all blocks, tile by tile.
@@ -41,14 +41,14 @@ class Tiles {
 
   // The elements within the tile, or null where they are not all in it.
   T* find(const Stream& s, int64_t first, int64_t n) const {
-    const int i = first + n > limit_ ? -1 : part_of(s);
+    const int i = first + n > limit_ ? -1 : member_of(s);
     return i < 0 ? nullptr : place(i, first / grid_.columns, first % grid_.columns);
   }
 
   // Whether such elements will be written back with the whole tile.
   bool keep(const Stream& s, int64_t first, int64_t n) {
-    const int i = first + n > limit_ ? -1 : part_of(s);
-    return i >= 0 && parts_[i].step == sizeof(T) && (parts_[i].changed = true);
+    const int i = first + n > limit_ ? -1 : member_of(s);
+    return i >= 0 && members_[i].step == sizeof(T) && (members_[i].changed = true);
   }
 
  private:
@@ -62,7 +62,7 @@ class Tiles {
     below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
     height_ = smaller(share_ / pitch_ - below_, larger(small, 4 * kLine)) / kLine * kLine;
     whole_ = height_ > 0;
-    phase_ = int64_t(reinterpret_cast<uintptr_t>(parts_[0].stream->data) % 64 / sizeof(T));
+    phase_ = int64_t(reinterpret_cast<uintptr_t>(members_[0].stream->data) % 64 / sizeof(T));
     if (whole_) return;
     pitch_ = share_ / kLine / kLine * kLine;
     beyond_ = even ? 0 : kBlock - 1;
@@ -73,24 +73,29 @@ class Tiles {
   // Rows from the given one to where those that share lines end.
   int64_t rows_from(int64_t row) const { return height_ - (row % grid_.rows + phase_) % height_; }
 
-  // Some rows at a time. What a block has of the rows above is still there.
+  // Some rows at a time. What a block has of the rows above is still there; one that goes beyond
+  // the limit is in no tile.
   template <class F>
   void each_of_rows(const Cut& cut, int64_t begin, int64_t end, F f) {
     const int64_t columns = grid_.columns;
     const int64_t last = (cut.start(end - 1) + cut.length(end - 1) - 1) / columns;
     row_ = bottom_ = 0;
     for (int64_t b = begin; b < end;) {
-      const int64_t row = cut.start(b) / columns, edge = (row / grid_.rows + 1) * grid_.rows;
+      const int64_t start = cut.start(b), row = start / columns;
+      const int64_t edge = (row / grid_.rows + 1) * grid_.rows;
       limit_ = edge * columns;
+      if (start + cut.length(b) > limit_) {
+        f(b, start, cut.length(b));
+        ++b;
+        continue;
+      }
       slide(row);
-      fill(
-          smaller(smaller(edge, last + 1), larger(bottom_ + rows_from(bottom_), row + below_ + 1)));
-      Span span = {cut.start(b), cut.start(b)};
-      for (; b < end && cut.start(b) < limit_; ++b) {
-        const int64_t first = cut.start(b), n = cut.length(b);
-        if (first + n > bottom_ * columns && first + n <= limit_) break;
-        f(b, first, n);
-        if (first + n <= limit_) span.end = first + n;
+      const int64_t bottom = larger(bottom_ + rows_from(bottom_), row + below_ + 1);
+      fill(smaller(bottom, smaller(edge, last + 1)));
+      Span span = {start, start};
+      for (; b < end && cut.start(b) + cut.length(b) <= bottom_ * columns; ++b) {
+        f(b, cut.start(b), cut.length(b));
+        span.end = cut.start(b) + cut.length(b);
       }
       put_back([&](int i) { put_rows(i, span); });
     }
@@ -161,8 +166,8 @@ class Tiles {
   template <class Put>
   void put_back(Put put) {
     for (int i = 0; i < count_; ++i) {
-      if (parts_[i].changed) put(i);
-      parts_[i].changed = false;
+      if (members_[i].changed) put(i);
+      members_[i].changed = false;
     }
   }
 
@@ -197,14 +202,15 @@ class Tiles {
     T* out = place(i, row, columns.begin);
     walk_columns(i, row, columns, [&](const char* in, int64_t stride, int64_t count) {
       if constexpr (Read::kAsIs)
-        transpose(in, stride, count, rows, parts_[i].step, out, pitch_);
+        transpose(in, stride, count, rows, members_[i].step, out, pitch_);
       else
         make(in, stride, count, rows, out);
       out += count;
     });
   }
 
-  // A few columns at a time, while the lines of the next are asked for.
+  // A few columns at a time, while the lines of the next are asked for. Tiles have no more rows
+  // than there is room for.
   void make(const char* in, int64_t across, int64_t columns, int64_t rows, T* out) const {
     alignas(64) T made[kMade];
     const auto at = [&](int64_t k, int64_t h) {
@@ -234,18 +240,19 @@ class Tiles {
   void put_range(int i, int64_t row, Span span) const {
     if (span.begin >= span.end) return;
     const T* in = place(i, row, span.begin - row * grid_.columns);
-    store(*parts_[i].stream, span.begin, span.end - span.begin, in);
+    store(*members_[i].stream, span.begin, span.end - span.begin, in);
   }
 
   template <class Run>
   void walk_columns(int i, int64_t row, Span columns, Run run) const {
     if (columns.begin >= columns.end) return;
-    walk(*parts_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin, run);
+    walk(*members_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin,
+         run);
   }
 
-  int part_of(const Stream& s) const {
+  int member_of(const Stream& s) const {
     for (int i = 0; i < count_; ++i) {
-      if (parts_[i].stream == &s) return i;
+      if (members_[i].stream == &s) return i;
     }
     return -1;
   }
@@ -255,7 +262,7 @@ class Tiles {
   }
 
   // A stream in the tiles, and whether the rule has changed its part of this tile.
-  struct Part {
+  struct Member {
     const Stream* stream;
     int64_t step;
     bool changed;
@@ -266,7 +273,7 @@ class Tiles {
   const Grid grid_;
   const Read read_;
   T* const scratch_;
-  Part parts_[kMost];
+  Member members_[kMost];
   Span spans_[kLine];  // what was worked on in each row of a part
   int count_ = 0;
   bool whole_;

@@ -1,5 +1,5 @@
-// Transposing, square by square in registers: each line of memory is read and written once and as a
-// whole, so that it does not matter which of them have one place in the caches.
+// Transposing, square by square in registers: the widest read and write each line of memory once
+// and as a whole, so that it matters little which of them have one place in the caches.
 #pragma once
 #include "grid.h"
 #include "registers.h"
