@@ -45,14 +45,6 @@ def check(size: int, threads: int) -> None:
             raise SystemExit(f"wrong result: {size} elements, {n} threads")
 
 
-def on(threads: int, action: Action) -> Action:
-    def act() -> None:
-        instep.set_num_threads(threads)
-        action()
-
-    return act
-
-
 def seconds(action: Action, times: int) -> float:
     start = time.perf_counter()
     for _ in range(times):

@@ -17,8 +17,8 @@ namespace {
 
 constexpr int kMaxThreads = 256;
 constexpr int kSpins = 1000;  // a few dozen microseconds; see benchmarks/threads.py
-constexpr size_t kStack =
-    2 << 20;  // bytes; tiles take half a MiB, which is all that some systems give
+// Bytes: tiles take half a MiB, which is all that some systems give.
+constexpr size_t kStack = 2 << 20;
 
 void pause() {
 #if defined(__x86_64__)

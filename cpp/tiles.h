@@ -209,7 +209,7 @@ class Tiles {
     });
   }
 
-  // A few columns at a time, while the lines of the next are asked for. Tiles have no more rows
+  // A few columns at a time, while the lines of the next are asked for. Tiles have fewer rows
   // than there is room for.
   void make(const char* in, int64_t across, int64_t columns, int64_t rows, T* out) const {
     alignas(64) T made[kMade];
@@ -217,7 +217,7 @@ class Tiles {
       return reinterpret_cast<const T*>(in + k % columns * across) + k / columns * rows + h;
     };
     for (int64_t k = 0, n; k < columns; k += n) {
-      n = smaller(columns - k, larger(kMade / rows, 1));
+      n = smaller(columns - k, kMade / rows);
       for (int64_t j = k; j < k + n; ++j) {
         for (int64_t h = 0; h < rows; h += kLine) read_.ask(at(j + n, h));
         read_(at(j, 0), rows, made + (j - k) * rows);
