@@ -51,6 +51,22 @@ def swapped(a: np.ndarray) -> np.ndarray:
     return filled(memory(a.swapaxes(0, -2).shape, a.dtype.str, 0).swapaxes(0, -2), a)
 
 
+def ordered(a: np.ndarray, *axes: int) -> np.ndarray:
+    """Return an array whose axes lie so in memory, outermost first."""
+    room = memory(a.transpose(axes).shape, a.dtype.str, 0)
+    return filled(room.transpose(np.argsort(axes)), a)
+
+
+def channels_last(a: np.ndarray) -> np.ndarray:
+    """Return filters (out, in, height, width) in the order out, height, width, in."""
+    return ordered(a, 0, *range(2, a.ndim), 1)
+
+
+def channels_inside(a: np.ndarray) -> np.ndarray:
+    """Return the same in the order height, width, in, out: TensorFlow's and JAX's."""
+    return ordered(a, *range(2, a.ndim), 1, 0)
+
+
 def sliced(a: np.ndarray) -> np.ndarray:
     return filled(memory((*a.shape[:-1], 2 * a.shape[-1]), a.dtype.str, 0)[..., ::2], a)
 
@@ -69,6 +85,12 @@ PAIRS: dict[str, tuple[Layout, Layout]] = {
     "C, F padded": (at(0), f_padded),
     "F, C": (f_order, at(0)),
     "C, axes swapped": (at(0), swapped),
+    "OHWI, OHWI": (channels_last, channels_last),
+    "C, OHWI": (at(0), channels_last),
+    "OHWI, C": (channels_last, at(0)),
+    "HWIO, HWIO": (channels_inside, channels_inside),
+    "C, HWIO": (at(0), channels_inside),
+    "HWIO, C": (channels_inside, at(0)),
     "C, every second": (at(0), sliced),
     "C, reversed": (at(0), negative),
 }
@@ -84,7 +106,7 @@ RECIPES: dict[str, list[Any]] = {
 }
 SHAPES = [
     "10000", "100000", "16000000", "1000x1000", "1024x1024", "768x3072", "3072x768", "4000x4000",
-    "4096x4096", "64x100000", "100000x64", "256x3x3x256", "1000000x3",
+    "4096x4096", "64x100000", "100000x64", "256x3x3x256", "1000000x3", "256x64x3x3", "512x512x3x3",
 ]  # fmt: skip
 
 
@@ -137,6 +159,11 @@ def ratio(runs: list[Callable[[], None]], rounds: int) -> tuple[float, float]:
     return statistics.median(b / a for a, b in pairs), statistics.median(a for a, _ in pairs)
 
 
+def axes_of(pair: str) -> int:
+    """Return how many axes arrays must have to be laid out so."""
+    return 4 if "HW" in pair else 2 if "F" in pair or "swapped" in pair else 1
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shapes", nargs="*", default=SHAPES)
@@ -158,7 +185,7 @@ def measure(args: argparse.Namespace, shape: str, dtype: str, recipe: str) -> li
     base = prepared(recipe, *(lay(v) for lay, v in zip(first, values, strict=True)), "native")[0]
     rows = []
     for pair in args.pairs:
-        if len(sizes) == 1 and "F" in pair + pair.replace("axes swapped", "F"):
+        if len(sizes) < axes_of(pair):
             continue
         if not args.unchecked:
             check(recipe, values, PAIRS[pair])

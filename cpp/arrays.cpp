@@ -36,12 +36,16 @@ int64_t elements_within(const py::array& a, const std::vector<int>& axes, int ax
                          [&a](int64_t n, int d) { return n * a.shape(d); });
 }
 
-Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* storage) {
+namespace {
+
+template <class Stride>
+Stream collapsed(const py::array& array, char* data, Stride stride_of, const std::vector<int>& axes,
+                 int64_t* storage) {
   int64_t* shape = storage;
   int64_t* strides = storage + array.ndim();
   int32_t ndim = 0;
   for (int axis : axes) {
-    const int64_t n = array.shape(axis), stride = array.strides(axis);
+    const int64_t n = array.shape(axis), stride = stride_of(axis);
     if (n == 1) continue;
     if (ndim > 0 && strides[ndim - 1] == n * stride) {
       shape[ndim - 1] *= n;
@@ -52,7 +56,22 @@ Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* 
     }
   }
   if (ndim == 1 && strides[0] == array.itemsize()) ndim = 0;
-  return {data_of(array), shape, strides, ndim};
+  return {data, shape, strides, ndim};
+}
+
+}  // namespace
+
+Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* storage) {
+  const auto stride = [&](int axis) { return array.strides(axis); };
+  return collapsed(array, data_of(array), stride, axes, storage);
+}
+
+Stream places_of(const py::array& array, const std::vector<int>& axes, int64_t* storage) {
+  const std::vector<int> in_order = logical_axes(array);
+  const auto stride = [&](int axis) {
+    return array.itemsize() * elements_within(array, in_order, axis);
+  };
+  return collapsed(array, reinterpret_cast<char*>(kOrigin), stride, axes, storage);
 }
 
 Extent extent_of(const Fields& a, py::ssize_t itemsize) {

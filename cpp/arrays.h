@@ -39,6 +39,9 @@ int64_t elements_within(const py::array& a, const std::vector<int>& axes, int ax
 // has room for 2 * ndim numbers, to which the stream points.
 Stream stream_of(const py::array& array, const std::vector<int>& axes, int64_t* storage);
 
+// The same of an array in C order that begins at kOrigin.
+Stream places_of(const py::array& array, const std::vector<int>& axes, int64_t* storage);
+
 // The addresses from the lowest to beyond the highest byte of an array that is not empty.
 struct Extent {
   const char* low;

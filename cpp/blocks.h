@@ -1,6 +1,7 @@
 // The blocks of one tensor: brought into contiguous memory, worked on and put back.
 #pragma once
 #include "columns.h"
+#include "places.h"
 #include "reduce.h"
 #include "rule_tables.h"
 #include "transforms.h"
@@ -82,6 +83,8 @@ class Blocks {
   }
 
  private:
+  using BlockTiles = Tiles<T, Drawn<T>>;
+
   Range blocks_of(int64_t begin, int64_t end) const {
     return {{tensor_.size}, begin / kBlock, (end + kBlock - 1) / kBlock};
   }
@@ -89,7 +92,7 @@ class Blocks {
   // For what works on each element by itself: blocks that end with the rows of tiles, where rows
   // are long or would have few places in the caches without what is then left between them.
   Range loose(int64_t begin, int64_t end) const {
-    const Stream* streams[kMaxSlots + 2];
+    const Stream* streams[kMostStreams];
     const int64_t columns = grid_for(streams, streams_of(Source::update, streams)).columns;
     const bool by_rows = columns > 0 && (columns % (kBlock / 4) == 0 || columns >= 2 * kBlock);
     const Cut cut = {by_rows ? columns : tensor_.size};
@@ -106,7 +109,7 @@ class Blocks {
   // streams that are read for a source.
   template <class F>
   void each(Source source, const Range& range, F f) {
-    const Stream* streams[kMaxSlots + 2];
+    const Stream* streams[kMostStreams];
     const int count = streams_of(source, streams);
     const Grid grid = grid_for(streams, count);
     if (grid.columns > 0) return each_tiled(grid, streams, count, range, f);
@@ -119,8 +122,8 @@ class Blocks {
   template <class F>
   __attribute__((noinline)) void each_tiled(const Grid& grid, const Stream* const* streams,
                                             int count, const Range& range, F f) {
-    alignas(64) T scratch[Tiles<T>::kElements];
-    Tiles<T> tiles(grid, scratch);
+    alignas(64) T scratch[BlockTiles::kElements];
+    BlockTiles tiles(grid, scratch, {tensor_.places, {noise_by_places(work_, tensor_), tensor_}});
     for (int i = 0; i < count; ++i) tiles.add(*streams[i]);
     tiles_ = &tiles;
     tiles.each(range.cut, range.begin, range.end,
@@ -149,13 +152,10 @@ class Blocks {
     const auto measure = [this](const T* p, T* const* slot, int64_t n, T* out) {
       return entry_.measure(row_.variant, T())(p, nullptr, slot, n, scalars_, Look::measure, out);
     };
-    const auto block = [this](int64_t first, int64_t n) {
-      return block_of(Source::measured, first, n);
-    };
     const WithSlots<T, decltype(measure)> read(*arrays_, slots, measure);
     const bool squares = columns.pass.kind == Reduction::sum_squares;
     return (squares && columns.in_bands(SumSquares<T>{}, read, arrays_->param, partial)) ||
-           columns.in_tiles(read, arrays_->param, block, partial);
+           columns.in_tiles(read, arrays_->param, partial);
   }
 
   int streams_of(Source source, const Stream** out) const {
@@ -168,6 +168,8 @@ class Blocks {
     for (int k = 0; k < kMaxSlots; ++k) {
       if (slots && used(k)) out[n++] = &arrays_->slot[k];
     }
+    const bool noise = source == Source::update && needs_grad_ && noise_by_places(work_, tensor_);
+    if (noise) out[n++] = &tensor_.places;
     return n;
   }
 
@@ -213,8 +215,8 @@ class Blocks {
 
   void zero_grad(int64_t first, int64_t n) {
     const Stream& grad = arrays_->grad;
-    if (!tiles_ || !tiles_->keep(grad, first, n)) return fill_zero<T>(grad, first, n);
-    __builtin_memset(tiles_->find(grad, first, n), 0, n * sizeof(T));
+    if (!tiles_ || !tiles_->keep(grad)) return fill_zero<T>(grad, first, n);
+    __builtin_memset(tiles_->find(grad, first), 0, n * sizeof(T));
   }
 
   bool used(int k) const { return info_.slots[row_.variant] >> k & 1; }
@@ -233,13 +235,13 @@ class Blocks {
 
   // The block from the tile where it is in there.
   T* fetch(const Stream& s, int64_t first, int64_t n, T* scratch) const {
-    T* tile = tiles_ ? tiles_->find(s, first, n) : nullptr;
+    T* tile = tiles_ ? tiles_->find(s, first) : nullptr;
     return tile ? tile : load(s, first, n, scratch);
   }
 
   // A tile is written back as a whole.
   void put(const Stream& s, int64_t first, int64_t n, const T* block) const {
-    if (!tiles_ || !tiles_->keep(s, first, n)) store(s, first, n, block);
+    if (!tiles_ || !tiles_->keep(s)) store(s, first, n, block);
   }
 
   void load_all(int64_t first, int64_t n) {
@@ -257,7 +259,17 @@ class Blocks {
   // As transforms leave it.
   const T* gradient(int64_t first, int64_t n) {
     const int64_t run = arrays_ == &tensor_.own ? tensor_.row_run : tensor_.size / tensor_.rows;
-    return transformed(work_, tensor_, run, fetch(arrays_->grad, first, n, grad_), first, n, grad_);
+    const auto noise = [=](const Op& op) { return drawn(op, first, n); };
+    const T* g = fetch(arrays_->grad, first, n, grad_);
+    return transformed(work_, tensor_, run, g, first, n, grad_, noise);
+  }
+
+  const T* drawn(const Op& op, int64_t first, int64_t n) {
+    const bool own = arrays_ == &tensor_.own;
+    const bool tiled = own && tiles_ && &op == noise_by_places(work_, tensor_);
+    if (const T* z = tiled ? tiles_->find(tensor_.places, first) : nullptr) return z;
+    draw(op, tensor_, own, first, n, noise_);
+    return noise_;
   }
 
   void store_slots(int64_t first, int64_t n) {
@@ -285,8 +297,8 @@ class Blocks {
   const RuleInfo& info_;
   const Entry& entry_;
   const T* scalars_;
-  Tiles<T>* tiles_ = nullptr;  // while blocks are taken from tiles
-  bool needs_grad_ = true;     // false: the second pass of two looks at slots only
+  BlockTiles* tiles_ = nullptr;  // while blocks are taken from tiles
+  bool needs_grad_ = true;       // false: the second pass of two looks at slots only
   T* p_;
   const T* g_;
   T* slot_[kMaxSlots];
@@ -295,6 +307,7 @@ class Blocks {
   alignas(64) T grad_[kBlock];
   alignas(64) T slots_[kMaxSlots][kBlock];
   alignas(64) T out_[kBlock];
+  alignas(64) T noise_[kBlock];
 };
 
 }  // namespace

@@ -35,18 +35,15 @@ struct Columns {
     return true;
   }
 
-  // `block(first, n)` makes what tiles do not have.
-  template <class Read, class Block>
-  __attribute__((noinline)) bool in_tiles(Read read, const Stream& s, Block block,
-                                          double* partial) const {
+  template <class Read>
+  __attribute__((noinline)) bool in_tiles(Read read, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
     if (grid.columns == 0 || grid.step != sizeof(T)) return false;
-    alignas(64) T scratch[Tiles<T>::kElements];
+    alignas(64) T scratch[Tiles<T, Read>::kElements];
     Tiles<T, Read> tiles(grid, scratch, read);
     tiles.add(s);
     tiles.each(range.cut, range.begin, range.end, [&](int64_t b, int64_t first, int64_t n) {
-      const T* x = tiles.find(s, first, n);
-      partial[b - range.begin] = reduced(pass, x ? x : block(first, n), first, n);
+      partial[b - range.begin] = reduced(pass, tiles.find(s, first), first, n);
     });
     return true;
   }

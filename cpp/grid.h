@@ -9,7 +9,7 @@ using namespace instep;
 
 // A walk seen as rows and columns: rows are the places along the axis that is fastest in memory,
 // `step` bytes apart, columns what the axes inside that one have. No columns: nothing to tile, for
-// the innermost axis is the fastest.
+// the innermost axis is the fastest, or all of it is in a few cache lines.
 struct Grid {
   int64_t rows = 0, columns = 0, step = 0;
   bool operator==(const Grid& g) const { return rows == g.rows && columns == g.columns; }
@@ -18,6 +18,8 @@ struct Grid {
 inline int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+constexpr int64_t kLeastTiled = 64;
 
 inline Grid grid_of(const Stream& s) {
   if (s.ndim == 0) return {};
@@ -28,7 +30,7 @@ inline Grid grid_of(const Stream& s) {
   if (fast == s.ndim - 1) return {};
   Grid grid = {s.shape[fast], 1, s.strides[fast]};
   for (int d = fast + 1; d < s.ndim; ++d) grid.columns *= s.shape[d];
-  return grid;
+  return grid.rows * grid.columns < kLeastTiled ? Grid{} : grid;
 }
 
 // Units of so many elements cut into blocks, in order.

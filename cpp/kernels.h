@@ -7,6 +7,7 @@ namespace instep {
 
 constexpr int64_t kBlock = 1024;  // elements; a block never spans two tensors
 constexpr int kMaxSlots = 3;
+constexpr int kMostStreams = kMaxSlots + 3;  // of a tensor: parameter, gradient, slots, places
 constexpr int kMaxScalars = 12;
 constexpr int kMaxDims = 64;  // NumPy's own limit
 
@@ -22,6 +23,9 @@ struct Stream {
   const int64_t* strides;
   int32_t ndim;
 };
+
+// Where the arrays of places begin, which stand for numbers and have no memory.
+constexpr uintptr_t kOrigin = 4096;
 
 // A parameter with its gradient and its state in one order: its own is that in which it lies in
 // memory, and what works on each element by itself follows it; the logical is C order, in which
@@ -43,6 +47,7 @@ struct Tensor {
   bool by_rows;  // has two axes or more
   Arrays own;
   const Arrays* logical;  // null where that is the same
+  Stream places;          // of its own order in C order, for noise
 };
 
 inline const Arrays& logical_of(const Tensor& t) { return t.logical ? *t.logical : t.own; }

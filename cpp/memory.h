@@ -2,6 +2,7 @@
 // back, so that rules and transforms see contiguous elements only.
 #pragma once
 #include "kernels.h"
+#include "registers.h"
 
 namespace {
 
@@ -57,6 +58,19 @@ void store(const Stream& s, int64_t first, int64_t n, const T* block) {
     for (int64_t i = 0; i < count; ++i) *reinterpret_cast<T*>(out + i * stride) = block[i];
     block += count;
   });
+}
+
+// Moves n elements so many places back. memmove may choose rep movsb for that, which takes ten
+// times as long where the distance is nearly a multiple of a page.
+template <class T>
+void move_back(T* x, int64_t places, int64_t n) {
+  constexpr int64_t kCount = Vector<T, kWidest>::kCount;
+  int64_t i = 0;
+  for (Register<T, kWidest> v; i + kCount <= n; i += kCount) {
+    __builtin_memcpy(&v, x + i, sizeof v);
+    __builtin_memcpy(x + i - places, &v, sizeof v);
+  }
+  for (; i < n; ++i) x[i - places] = x[i];
 }
 
 template <class T>

@@ -19,11 +19,11 @@ struct Words {
 
 // Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011). Words are kept in 64 bits with a clear upper
 // half: what the products need.
-inline void philox(const Op& op, uint32_t tensor, uint64_t first, int n, Words& words) {
+inline void philox(const Op& op, uint32_t tensor, const uint64_t* counters, int n, Words& words) {
   const uint64_t step = op.step, key0 = uint32_t(op.seed), key1 = op.seed >> 32;
 #pragma GCC ivdep
   for (int c = 0; c < n; ++c) {
-    const uint64_t counter = first + c;
+    const uint64_t counter = counters[c];
     uint64_t x0 = uint32_t(counter), x1 = counter >> 32, x2 = tensor, x3 = step;
     uint64_t k0 = key0, k1 = key1;
 #pragma GCC unroll 10
@@ -86,26 +86,59 @@ inline void box_muller(const uint32_t* u, const uint32_t* v, int n, float* z0, f
   }
 }
 
-// Adds the noise of the elements [first, first + n) of a tensor. It is drawn in float32 for both
-// dtypes: 31 bits of it are random.
+// Draws the numbers of the elements of a tensor, run by run and many at a time. They are drawn in
+// float32 for both dtypes: 31 bits of each are random.
 template <class T>
-void add_noise(const Op& op, const Tensor& tensor, const T* in, int64_t first, T* out, int64_t n) {
-  const int skip = int(first % 4), counters = int(skip + n + 63) / 64 * 16;
-  Words words;
-  alignas(64) float planes[4][kCounters], z[4 * kCounters];
-  philox(op, uint32_t(tensor.index), uint64_t(first) / 4, counters, words);
-  box_muller(words.of[0], words.of[1], counters, planes[0], planes[1]);
-  box_muller(words.of[2], words.of[3], counters, planes[2], planes[3]);
-#pragma GCC ivdep
-  for (int c = 0; c < counters; ++c) {
-    z[4 * c] = planes[0][c];
-    z[4 * c + 1] = planes[1][c];
-    z[4 * c + 2] = planes[2][c];
-    z[4 * c + 3] = planes[3][c];
+class Drawing {
+ public:
+  Drawing(const Op* op, const Tensor& tensor) : op_(op), tensor_(uint32_t(tensor.index)) {}
+
+  // The elements [first, first + n), which are there once all are finished.
+  void add(int64_t first, int64_t n, T* out) {
+    for (int64_t part; n > 0; first += part, out += part, n -= part) {
+      part = n < kBlock ? n : kBlock;
+      const int skip = int(first % 4), counters = int(skip + part + 3) / 4;
+      if (run_count_ == kCounters || count_ + counters > kCounters) finish();
+      // Short runs that follow one another share counters.
+      count_ -= count_ > 0 && counters_[count_ - 1] == uint64_t(first) / 4;
+      for (int c = 0; c < counters; ++c) counters_[count_ + c] = uint64_t(first) / 4 + c;
+      runs_[run_count_++] = {count_ * 4 + skip, int(part), out};
+      count_ += counters;
+    }
   }
-  const T deviation = T(op.value);
+
+  __attribute__((noinline)) void finish() {
+    while (count_ % 16 != 0) counters_[count_++] = 0;
+    Words words;
+    alignas(64) float planes[4][kCounters], z[4 * kCounters];
+    philox(*op_, tensor_, counters_, count_, words);
+    box_muller(words.of[0], words.of[1], count_, planes[0], planes[1]);
+    box_muller(words.of[2], words.of[3], count_, planes[2], planes[3]);
 #pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) out[i] = in[i] + deviation * T(z[skip + i]);
-}
+    for (int c = 0; c < count_; ++c) {
+      z[4 * c] = planes[0][c];
+      z[4 * c + 1] = planes[1][c];
+      z[4 * c + 2] = planes[2][c];
+      z[4 * c + 3] = planes[3][c];
+    }
+    for (int r = 0; r < run_count_; ++r) {
+      const Run& run = runs_[r];
+      for (int i = 0; i < run.count; ++i) run.out[i] = T(z[run.at + i]);
+    }
+    count_ = run_count_ = 0;
+  }
+
+ private:
+  struct Run {
+    int at, count;
+    T* out;
+  };
+
+  const Op* op_;
+  const uint32_t tensor_;
+  int count_ = 0, run_count_ = 0;
+  alignas(64) uint64_t counters_[kCounters];
+  Run runs_[kCounters];
+};
 
 }  // namespace

@@ -15,8 +15,8 @@ inline int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; 
 inline int64_t whole(const Tensor& t) { return t.size; }
 
 // Where pieces of a tensor that is taken as `size` elements may begin: where neighbours in memory
-// are far apart in the walk, after as many rows as fill some cache lines of each column. Too many
-// for a thread's share would leave others without.
+// are far apart in the walk, after as many rows as fill some cache lines of each column; of few
+// rows each thread has its share, although they read the same lines.
 int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads);
 
 class Pieces {
@@ -69,9 +69,12 @@ class Pieces {
     return starts_.back();
   }
 
+  // The nearest: tensors cost more than their elements, so that a half may be a bit behind the
+  // middle.
   static int64_t border(int64_t offset, int64_t n, int64_t grain) {
     if (offset <= 0) return 0;
-    return std::min(n, block_count((offset + grain - 1) / grain * grain) * kBlock);
+    if (offset >= n) return n;
+    return std::min(n, block_count((offset + grain / 2) / grain * grain) * kBlock);
   }
 
   std::vector<int64_t> starts_;  // of each tensor, in cost

@@ -33,7 +33,7 @@ Pipeline::Pipeline(const std::string& rule, std::vector<Transform> transforms)
   if (rule_ < 0) throw std::invalid_argument("unknown rule '" + rule + "'");
 }
 
-bool Pipeline::logical_order() const {
+bool Pipeline::noisy() const {
   const auto noise = [](const Transform& t) { return t.kind == TransformKind::add_noise; };
   return std::any_of(transforms_.begin(), transforms_.end(), noise);
 }

@@ -76,8 +76,8 @@ class Pipeline {
   double global_norm();
   bool all_finite();
   const RuleInfo& rule() const { return kernels().rules[rule_]; }
-  // Whether the update itself, and not only a reduction, depends on the order of the elements.
-  bool logical_order() const;
+  // Whether the update itself, and not only a reduction, depends on the places of the elements.
+  bool noisy() const;
 
   std::vector<Tensor> tensors;
   std::vector<Row> rows;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "grid.h"
+
 namespace instep {
 namespace {
 
@@ -57,8 +59,18 @@ Plan::Use::~Use() {
   plan_.busy_ = false;
 }
 
+// In memory's order, unless noise would be drawn for runs that are shorter than what four elements
+// share is worth.
+std::vector<int> Plan::axes_of(const py::array& param) {
+  constexpr int64_t kLeastRun = 8;
+  std::vector<int> axes = memory_axes(param);
+  if (!pipeline_.noisy()) return axes;
+  const Grid grid = grid_of(places_of(param, axes, storage_.emplace_back(2 * param.ndim()).data()));
+  return grid.columns > 0 && grid.rows < kLeastRun ? logical_axes(param) : axes;
+}
+
 void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
-  axes_.push_back(pipeline_.logical_order() ? logical_axes(param) : memory_axes(param));
+  axes_.push_back(axes_of(param));
   const std::vector<int>& axes = axes_.back();
   Tensor tensor{};
   tensor.size = param.size();
@@ -71,6 +83,9 @@ void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
   const bool in_order = std::is_sorted(axes.begin(), axes.end());
   logical_.push_back(in_order ? Arrays{} : arrays_of(param, slots, logical_axes(param)));
   if (!in_order) tensor.logical = &logical_.back();
+  if (pipeline_.noisy()) {
+    tensor.places = places_of(param, axes, storage_.emplace_back(2 * param.ndim()).data());
+  }
   for (py::handle slot : slots) {
     if (!slot.is_none()) holdings_.hold(py::reinterpret_borrow<py::array>(slot), false);
   }

@@ -79,6 +79,7 @@ class Plan {
   };
 
   void refuse_busy() const;
+  std::vector<int> axes_of(const py::array& param);
   void add_tensor(const py::array& param, const py::tuple& slots);
   Arrays arrays_of(const py::array& param, const py::tuple& slots, const std::vector<int>& axes);
   void set_gradients();

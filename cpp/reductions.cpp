@@ -48,6 +48,7 @@ Grid grid_for(const Tensor& t, Source source) {
   if (source == Source::param) return grid;
   if (grid.columns == 0 && source == Source::update) grid = grid_of(arrays.grad);
   for (int k = 0; k < kMaxSlots && grid.columns == 0; ++k) grid = grid_of(arrays.slot[k]);
+  if (grid.columns == 0 && source == Source::update) grid = grid_of(t.places);
   return grid;
 }
 
@@ -56,9 +57,11 @@ Grid grid_for(const Tensor& t, Source source) {
 int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const Grid grid = grid_for(t, source);
   if (grid.columns == 0) return kBlock;
-  const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, lines = grid.rows / (2 * threads * line);
-  const int64_t rows = std::clamp<int64_t>(lines, 4, 8) * line;
-  return rows * (size / (t.size / grid.columns));
+  const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, rows = t.size / grid.columns;
+  const int64_t lines = rows / (2 * threads * line);
+  if (lines >= 4) return std::min<int64_t>(lines, 8) * line * (size / rows);
+  const int64_t share = (rows + threads - 1) / threads;
+  return (share < line ? share : (share + line - 1) / line * line) * (size / rows);
 }
 
 void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {

@@ -1,5 +1,6 @@
 // What sums in bands and tiles are of. Each says how n elements that are neighbours in memory are
-// made, unless they are there as they are, and how what they are made of is asked for.
+// made, unless they are there as they are, and how what they are made of is asked for. Made they
+// are once all are finished.
 #pragma once
 #include "grid.h"
 #include "memory.h"
@@ -21,6 +22,8 @@ template <class T>
 struct Chained {
   static constexpr bool kAsIs = false;
   Chain<T> chain;
+  bool makes(const Stream&) const { return true; }
+  void finish() const {}
   void operator()(const T* x, int64_t n, T* out) const {
     for (int64_t i = 0; i < n; ++i) out[i] = chain(x[i]);
   }
@@ -39,6 +42,8 @@ struct WithSlots {
   WithSlots(const Arrays& arrays, uint32_t slots, F f) : slots(slots), f(f) {
     for (int k = 0; k < kMaxSlots; ++k) apart[k] = place(arrays.slot[k]) - place(arrays.param);
   }
+  bool makes(const Stream&) const { return true; }
+  void finish() const {}
   void operator()(const T* p, int64_t n, T* out) const {
     T* slot[kMaxSlots];
     for (int k = 0; k < kMaxSlots; ++k) slot[k] = used(k) ? beside(k, p) : nullptr;

@@ -13,14 +13,13 @@ using namespace instep;
 
 // The tiles of one walk over streams that have the same grid; of what a stream has as it is, or of
 // what is made of it before it is transposed.
-template <class T, class Read = AsIs<T>>
+template <class T, class Read>
 class Tiles {
  public:
   static constexpr int64_t kLine = kLineOf<T>;
   static constexpr int64_t kElements = (1 << 19) / sizeof(T) + 1024;
-  static constexpr int kMost = kMaxSlots + 2;
 
-  Tiles(const Grid& grid, T* scratch, Read read = {})
+  Tiles(const Grid& grid, T* scratch, const Read& read)
       : grid_(grid), read_(read), scratch_(scratch) {}
 
   void add(const Stream& s) {
@@ -39,15 +38,15 @@ class Tiles {
       each_of_parts(cut, begin, end, f);
   }
 
-  // The elements within the tile, or null where they are not all in it.
-  T* find(const Stream& s, int64_t first, int64_t n) const {
-    const int i = first + n > limit_ ? -1 : member_of(s);
+  // The elements from the first of a block on, or null where the stream is not in the tiles.
+  T* find(const Stream& s, int64_t first) const {
+    const int i = member_of(s);
     return i < 0 ? nullptr : place(i, first / grid_.columns, first % grid_.columns);
   }
 
   // Whether such elements will be written back with the whole tile.
-  bool keep(const Stream& s, int64_t first, int64_t n) {
-    const int i = first + n > limit_ ? -1 : member_of(s);
+  bool keep(const Stream& s) {
+    const int i = member_of(s);
     return i >= 0 && members_[i].step == sizeof(T) && (members_[i].changed = true);
   }
 
@@ -64,17 +63,20 @@ class Tiles {
     whole_ = height_ > 0;
     phase_ = int64_t(reinterpret_cast<uintptr_t>(members_[0].stream->data) % 64 / sizeof(T));
     if (whole_) return;
-    pitch_ = share_ / kLine / kLine * kLine;
+    height_ = grid_.rows < 2 * kLine ? grid_.rows : kLine;
+    pitch_ = share_ / height_ / kLine * kLine;
     beyond_ = even ? 0 : kBlock - 1;
     width_ = even ? pitch_ / kBlock * kBlock : pitch_ - beyond_;
-    height_ = kLine;
   }
 
-  // Rows from the given one to where those that share lines end.
-  int64_t rows_from(int64_t row) const { return height_ - (row % grid_.rows + phase_) % height_; }
+  // Rows from the given one to where those that share lines end, or small matrices.
+  int64_t rows_from(int64_t row) const {
+    const int64_t rows = grid_.rows, at = row % rows;
+    if (rows <= height_) return height_ / rows * rows - at;
+    return smaller(height_ - (at + phase_) % height_, rows - at);
+  }
 
-  // Some rows at a time. What a block has of the rows above is still there; one that goes beyond
-  // the limit is in no tile.
+  // Some rows at a time. What a block has of the rows above is still there.
   template <class F>
   void each_of_rows(const Cut& cut, int64_t begin, int64_t end, F f) {
     const int64_t columns = grid_.columns;
@@ -82,16 +84,8 @@ class Tiles {
     row_ = bottom_ = 0;
     for (int64_t b = begin; b < end;) {
       const int64_t start = cut.start(b), row = start / columns;
-      const int64_t edge = (row / grid_.rows + 1) * grid_.rows;
-      limit_ = edge * columns;
-      if (start + cut.length(b) > limit_) {
-        f(b, start, cut.length(b));
-        ++b;
-        continue;
-      }
       slide(row);
-      const int64_t bottom = larger(bottom_ + rows_from(bottom_), row + below_ + 1);
-      fill(smaller(bottom, smaller(edge, last + 1)));
+      fill(smaller(larger(bottom_ + rows_from(bottom_), row + below_ + 1), last + 1));
       Span span = {start, start};
       for (; b < end && cut.start(b) + cut.length(b) <= bottom_ * columns; ++b) {
         f(b, cut.start(b), cut.length(b));
@@ -108,7 +102,7 @@ class Tiles {
       return;
     }
     for (int i = 0; i < count_; ++i) {
-      __builtin_memmove(place(i, row_, 0), place(i, row, 0), (bottom_ - row) * pitch_ * sizeof(T));
+      move_back(place(i, row, 0), (row - row_) * pitch_, (bottom_ - row) * pitch_);
     }
     row_ = row;
   }
@@ -124,9 +118,9 @@ class Tiles {
   template <class F>
   void each_of_parts(const Cut& cut, int64_t begin, int64_t end, F f) {
     const int64_t columns = grid_.columns, last = cut.start(end - 1) / columns;
+    stop_ = cut.start(end - 1) + cut.length(end - 1);
     for (row_ = cut.start(begin) / columns; row_ <= last; row_ = bottom_) {
       const int64_t edge = (row_ / grid_.rows + 1) * grid_.rows;
-      limit_ = edge * columns;
       bottom_ = smaller(smaller(edge, last + 1), row_ + rows_from(row_));
       for (column_ = 0; column_ < columns; column_ += width_) each_of_part(cut, begin, end, f);
     }
@@ -147,7 +141,6 @@ class Tiles {
         filled = true;
         const int64_t first = cut.start(b), n = cut.length(b);
         f(b, first, n);
-        if (first + n > limit_) break;
         span = {span.begin == span.end ? first : span.begin, first + n};
       }
     }
@@ -156,12 +149,17 @@ class Tiles {
 
   void fill_part() {
     const int64_t columns = grid_.columns, stop = smaller(column_ + width_, columns) + beyond_;
-    const int64_t rows = bottom_ - row_, with_next = rows - (bottom_ % grid_.rows == 0);
+    const int64_t rows = bottom_ - row_, apart = at_edge();
     for (int i = 0; i < count_; ++i) {
       gather(i, row_, {column_, smaller(stop, columns)}, rows);
-      if (stop > columns && with_next > 0) gather(i, row_, {columns, stop}, with_next);
+      if (stop <= columns) continue;
+      gather(i, row_, {columns, stop}, rows - apart);
+      gather(i, bottom_ - 1, {columns, smaller(stop, stop_ - (bottom_ - 1) * columns)}, apart);
     }
   }
+
+  // Whether the row behind the last one is in another matrix, not beside it.
+  bool at_edge() const { return bottom_ % grid_.rows == 0; }
 
   template <class Put>
   void put_back(Put put) {
@@ -189,6 +187,7 @@ class Tiles {
       common.begin = larger(common.begin, spans_[r].begin - (row_ + r) * columns);
       common.end = smaller(common.end, spans_[r].end - (row_ + r) * columns);
     }
+    if (at_edge()) common.end = smaller(common.end, columns);
     if (common.begin >= common.end) common = {column_, column_};
     put_columns(i, row_, common, rows);
     for (int64_t r = 0; r < rows; ++r) {
@@ -198,20 +197,19 @@ class Tiles {
     }
   }
 
-  void gather(int i, int64_t row, Span columns, int64_t rows) const {
-    T* out = place(i, row, columns.begin);
-    walk_columns(i, row, columns, [&](const char* in, int64_t stride, int64_t count) {
-      if constexpr (Read::kAsIs)
-        transpose(in, stride, count, rows, members_[i].step, out, pitch_);
-      else
-        make(in, stride, count, rows, out);
-      out += count;
-    });
+  void gather(int i, int64_t row, Span columns, int64_t rows) {
+    walk_columns(i, row, columns, rows,
+                 [&](char* in, int64_t stride, int64_t n, int64_t h, T* out) {
+                   if constexpr (!Read::kAsIs) {
+                     if (read_.makes(*members_[i].stream)) return make(in, stride, n, h, out);
+                   }
+                   transpose(in, stride, n, h, members_[i].step, out, pitch_);
+                 });
   }
 
   // A few columns at a time, while the lines of the next are asked for. Tiles have fewer rows
   // than there is room for.
-  void make(const char* in, int64_t across, int64_t columns, int64_t rows, T* out) const {
+  void make(const char* in, int64_t across, int64_t columns, int64_t rows, T* out) {
     alignas(64) T made[kMade];
     const auto at = [&](int64_t k, int64_t h) {
       return reinterpret_cast<const T*>(in + k % columns * across) + k / columns * rows + h;
@@ -220,20 +218,20 @@ class Tiles {
       n = smaller(columns - k, kMade / rows);
       for (int64_t j = k; j < k + n; ++j) {
         for (int64_t h = 0; h < rows; h += kLine) read_.ask(at(j + n, h));
-        read_(at(j, 0), rows, made + (j - k) * rows);
+        read_(reinterpret_cast<const T*>(in + j * across), rows, made + (j - k) * rows);
       }
+      read_.finish();
       transpose(reinterpret_cast<const char*>(made), rows * int64_t(sizeof(T)), n, rows, sizeof(T),
                 out + k, pitch_);
     }
   }
 
   void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
-    const T* in = place(i, row, columns.begin);
-    walk_columns(i, row, columns, [&](char* out, int64_t stride, int64_t count) {
-      transpose(reinterpret_cast<const char*>(in), pitch_ * int64_t(sizeof(T)), rows, count,
-                sizeof(T), reinterpret_cast<T*>(out), stride / int64_t(sizeof(T)));
-      in += count;
-    });
+    walk_columns(i, row, columns, rows,
+                 [&](char* out, int64_t stride, int64_t n, int64_t h, T* in) {
+                   transpose(reinterpret_cast<const char*>(in), pitch_ * int64_t(sizeof(T)), h, n,
+                             sizeof(T), reinterpret_cast<T*>(out), stride / int64_t(sizeof(T)));
+                 });
   }
 
   // Elements that follow one another, from the given row on.
@@ -243,11 +241,19 @@ class Tiles {
     store(*members_[i].stream, span.begin, span.end - span.begin, in);
   }
 
+  // Calls run(pointer, stride, columns, rows, place in the tile), matrix by matrix.
   template <class Run>
-  void walk_columns(int i, int64_t row, Span columns, Run run) const {
-    if (columns.begin >= columns.end) return;
-    walk(*members_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin,
-         run);
+  void walk_columns(int i, int64_t row, Span columns, int64_t rows, Run run) const {
+    const int64_t end = row + rows;
+    for (int64_t h; row < end && columns.begin < columns.end; row += h) {
+      h = smaller(end - row, grid_.rows - row % grid_.rows);
+      T* at = place(i, row, columns.begin);
+      walk(*members_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin,
+           [&](char* memory, int64_t stride, int64_t n) {
+             run(memory, stride, n, h, at);
+             at += n;
+           });
+    }
   }
 
   int member_of(const Stream& s) const {
@@ -271,17 +277,17 @@ class Tiles {
   static constexpr int64_t kMade = 256 * kLine;
 
   const Grid grid_;
-  const Read read_;
+  Read read_;
   T* const scratch_;
-  Member members_[kMost];
-  Span spans_[kLine];  // what was worked on in each row of a part
+  Member members_[kMostStreams];
+  Span spans_[2 * kLine];  // what was worked on in each row of a part
   int count_ = 0;
   bool whole_;
   int64_t share_, pitch_, height_, phase_;  // of every tile
   int64_t below_ = 0;                       // rows that a block reaches beyond the one it begins in
   int64_t width_ = 0, beyond_ = 0;          // of parts: columns, and those that blocks reach beyond
   int64_t row_, bottom_, column_ = 0;       // of this tile
-  int64_t limit_;                           // no block reaches beyond
+  int64_t stop_;                            // where the last block ends
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 // element; the norms behind the factors are reductions (reduce.h).
 #pragma once
 #include "kernels.h"
-#include "noise.h"
 
 namespace {
 
@@ -75,7 +74,7 @@ void apply(const Op& op, T value, const T* in, T* out, int64_t n) {
     case Elementwise::divide:
       return map_block(Divide<T>{value}, in, out, n);
     case Elementwise::noise:
-      return;  // depends on the place, not on the element: see below
+      return;  // depends on the place, not on the element
   }
 }
 
@@ -93,6 +92,12 @@ void apply_each(const Op& op, const double* values, const T* in, T* out, int64_t
   } else {
     map_pairs([](T value, T x) { return Subtract<T>{value}(x); }, values, in, out, n);
   }
+}
+
+template <class T>
+void add_scaled(T factor, const T* z, const T* in, T* out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) out[i] = in[i] + factor * z[i];
 }
 
 // A block that may span rows, each with a value of its own; the walk stays in a row for `run`
@@ -131,14 +136,14 @@ bool chained(const Work& work, const Tensor& tensor, Chain<T>& chain) {
 
 // The gradient block after all transforms; the first of them moves it into scratch, so that the
 // caller's gradient is never written. `first` is the number of the block's first element in a walk
-// that stays in a row for `run` elements.
-template <class T>
+// that stays in a row for `run` elements, and noise(op) draws for the elements of the block.
+template <class T, class Noise>
 const T* transformed(const Work& work, const Tensor& tensor, int64_t run, const T* g, int64_t first,
-                     int64_t n, T* scratch) {
+                     int64_t n, T* scratch, Noise noise) {
   for (int32_t k = 0; k < work.op_count; ++k) {
     const Op& op = work.ops[k];
     if (op.kind == Elementwise::noise) {
-      add_noise(op, tensor, g, first, scratch, n);
+      add_scaled(T(op.value), noise(op), g, scratch, n);
     } else if (op.by_row) {
       apply_by_row(op, tensor, run, g, first, scratch, n);
     } else {

@@ -145,18 +145,29 @@ void copy_elements(const char* in, int64_t across, int64_t columns, int64_t rows
   }
 }
 
+// By squares of so many bytes, and smaller ones where these do not fit.
+template <class T, int bytes>
+void copy_most(const char* in, int64_t across, int64_t columns, int64_t rows, T* out,
+               int64_t pitch) {
+  constexpr int kSide = Square<T, bytes>::kSide;
+  const int64_t right = columns / kSide * kSide, bottom = rows / kSide * kSide;
+  copy_squares<T, bytes>(in, across, {0, right}, {0, bottom}, out, pitch);
+  copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch);
+  copy_squares<T, 16>(in, across, {0, columns}, {bottom, rows}, out, pitch);
+}
+
 // Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart.
 template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
                int64_t pitch) {
-  constexpr int kSide = Square<T, kWidest>::kSide, kLeast = Square<T, 16>::kSide;
-  if (down != sizeof(T) || rows < kLeast || columns < kLeast) {
+  const int64_t least = smaller(rows, columns) * sizeof(T);
+  if (down != sizeof(T) || least < 16) {
     return copy_elements(in, across, columns, rows, down, out, pitch);
   }
-  const int64_t right = columns / kSide * kSide, bottom = rows / kSide * kSide;
-  copy_squares<T, kWidest>(in, across, {0, right}, {0, bottom}, out, pitch);
-  copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch);
-  copy_squares<T, 16>(in, across, {0, columns}, {bottom, rows}, out, pitch);
+  if (least >= kWidest) return copy_most<T, kWidest>(in, across, columns, rows, out, pitch);
+  if (least < kRegister)
+    return copy_squares<T, 16>(in, across, {0, columns}, {0, rows}, out, pitch);
+  copy_squares<T, kRegister>(in, across, {0, columns}, {0, rows}, out, pitch);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ Engines = Callable[[], Iterator[str]]
 # none.
 SHAPES = [
     (67, 45), (1100, 3), (3, 1100), (33, 1023), (18, 1500), (5, 9001), (35, 4160), (17, 5000),
-    (134, 1025), (130, 2048), (131, 7, 150), (37, 768), (19, 9216), (2, 35, 512),
+    (134, 1025), (130, 2048), (131, 7, 150), (37, 768), (19, 9216), (2, 35, 512), (19, 70, 9),
     (2, 17, 4001), (2, 6, 9001), (40, 3, 50), (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9),
     (4, 1, 3000), (5, 0, 3), (2, 3, 1),
 ]  # fmt: skip
@@ -33,6 +33,10 @@ RECIPES: dict[str, tuple[Case, list[Any]]] = {
     "rows": (Case(instep.SGD), [instep.Centralize(), instep.ClipByRowNorm(0.5)]),
     "mean": (Case(instep.SGD), [instep.Standardize()]),
     "noise": (Case(instep.Adam), [instep.AddNoise(0.1)]),
+    "noise twice": (
+        Case(instep.SGD),
+        [instep.AddNoise(0.1), instep.ClipByGlobalNorm(1.0), instep.AddNoise(0.2, seed=1)],
+    ),
     "adaptive": (Case(instep.SGD), [instep.AdaptiveClip(0.01)]),
     "two passes": (Case(instep.LAMB), []),
     "two passes, clipped": (
