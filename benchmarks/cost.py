@@ -1,9 +1,9 @@
 """What a step costs as work grows, and a model that predicts it, with its error.
 
 Run `python benchmarks/cost.py [--most 1e9] [--json FILE]`. Every result is checked first. The model
-knows six things, each measured in the same run: what a call costs, what each further array costs,
-what an element costs one core in its smallest cache, and how fast a loop with the traffic of the
-step and no arithmetic moves its bytes at some sizes, by threads.
+knows five things, four of them measured in the same run: what a call costs, what each further array
+costs, what an element costs one core in its smallest cache, and how fast a loop with the traffic of
+the step and no arithmetic moves its bytes at some sizes; and how many threads are at work.
 """
 
 from __future__ import annotations
