@@ -123,7 +123,7 @@ class Blocks {
   __attribute__((noinline)) void each_tiled(const Grid& grid, const Stream* const* streams,
                                             int count, const Range& range, F f) {
     alignas(64) T scratch[BlockTiles::kElements];
-    BlockTiles tiles(grid, scratch, {tensor_.places, {noise_by_places(work_, tensor_), tensor_}});
+    BlockTiles tiles(grid, scratch, noise_by_places(work_, tensor_), tensor_);
     for (int i = 0; i < count; ++i) tiles.add(*streams[i]);
     tiles_ = &tiles;
     tiles.each(range.cut, range.begin, range.end,

@@ -20,6 +20,7 @@ struct Drawn {
   static constexpr bool kAsIs = false;
   const Stream& places;
   Drawing<T> drawing;
+  Drawn(const Op* op, const Tensor& tensor) : places(tensor.places), drawing(op, tensor) {}
   bool makes(const Stream& s) const { return &s == &places; }
   void operator()(const T* x, int64_t n, T* out) { drawing.add(place_of(x), n, out); }
   void finish() { drawing.finish(); }

@@ -19,8 +19,10 @@ class Tiles {
   static constexpr int64_t kLine = kLineOf<T>;
   static constexpr int64_t kElements = (1 << 19) / sizeof(T) + 1024;
 
-  Tiles(const Grid& grid, T* scratch, const Read& read)
-      : grid_(grid), read_(read), scratch_(scratch) {}
+  // What follows is for the reading.
+  template <class... Args>
+  Tiles(const Grid& grid, T* scratch, const Args&... args)
+      : grid_(grid), read_(args...), scratch_(scratch) {}
 
   void add(const Stream& s) {
     const Grid grid = grid_of(s);
