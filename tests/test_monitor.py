@@ -26,7 +26,8 @@ LAYOUTS = {
     "F, C": (F, C),
     "sliced": (Permuted((0, 1), step=2), Permuted((1, 0), pad=2)),
 }
-SHAPES = [(5, 7), (1, 3), (0, 4), (40, 1100)]  # beyond the threading threshold
+# The last but one is beyond the threading threshold, and noise walks the last in C order.
+SHAPES = [(5, 7), (1, 3), (0, 4), (40, 1100), (50, 3)]
 TRANSFORMS = {
     "none": [],
     "clip": [instep.ClipByValue(0.5), instep.ClipByGlobalNorm(1.0)],

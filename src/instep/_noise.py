@@ -7,6 +7,7 @@ everywhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,6 +66,26 @@ def box_muller(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     along = np.where(v >> np.uint32(31) == 1, -along, along)
     exchange = (v >> np.uint32(30)) & np.uint32(1) == 1
     return np.where(exchange, across, along), np.where(exchange, along, across)
+
+
+def walked_axes(a: np.ndarray, noisy: bool) -> list[int]:
+    """Return the axes in memory's order, as the native walk has them, the fastest one last.
+
+    With noise it is C order where fewer than eight elements would follow one another in both:
+    the last axes, if they are neighbours in memory too, but not the fastest there.
+    """
+    axes = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
+    walk = [axis for axis in axes if a.shape[axis] != 1]
+    order = sorted(walk)
+    if not noisy or walk == order:
+        return axes
+    first = behind = walk.index(order[-1]) + 1
+    while first > 0 and walk[first - 1] == order[-1]:
+        first -= 1
+        order.pop()
+    run = math.prod(a.shape[axis] for axis in walk[first:behind])
+    beside = math.prod(a.shape[axis] for axis in walk[behind:])
+    return sorted(axes) if behind < len(walk) and run < 8 and run * beside >= 64 else axes
 
 
 def normals(size: int, tensor: int, step: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from . import _reductions
+from . import _noise, _reductions
 from ._buffers import Buffers
 from .transforms import Context, Native, Transform
 
@@ -104,8 +104,7 @@ class ReferencePlan:
         self._group_of: Sequence[int] = ()
         self._grads: Gradients | None = None
         self._observed: np.ndarray | None = None
-        # The order of the native walk: norms that are only looked at are not worth a pass more.
-        self._logical = any(t._ordered for t in transforms)
+        self._ordered = any(t._ordered for t in transforms)
         self.steps = 0
 
     def assign_rows(self, row_of: Sequence[int], group_of: Sequence[int]) -> None:
@@ -230,10 +229,8 @@ class ReferencePlan:
         return None
 
     def _norm(self, i: int, a: np.ndarray, again: bool = True) -> float:
-        strides = self._params[i].strides
-        axes = list(range(a.ndim))
-        if not self._logical:
-            axes.sort(key=lambda axis: -abs(strides[axis]))
+        # In the order of the native walk: norms that are only looked at are not worth a pass more.
+        axes = _noise.walked_axes(self._params[i], self._ordered)
         return math.sqrt(_reductions.sum_squares_rounded(a.transpose(axes), again))
 
     def _update(self, i: int, g: np.ndarray, row: Row) -> None:
