@@ -38,8 +38,14 @@ def filled(view: np.ndarray, values: np.ndarray) -> np.ndarray:
     return view
 
 
+def ordered(a: np.ndarray, *axes: int) -> np.ndarray:
+    """Return an array whose axes lie so in memory, outermost first."""
+    room = memory(a.transpose(axes).shape, a.dtype.str, 0)
+    return filled(room.transpose(np.argsort(axes)), a)
+
+
 def f_order(a: np.ndarray) -> np.ndarray:
-    return filled(memory(a.shape[::-1], a.dtype.str, 0).transpose(), a)
+    return ordered(a, *reversed(range(a.ndim)))
 
 
 def f_padded(a: np.ndarray) -> np.ndarray:
@@ -49,12 +55,6 @@ def f_padded(a: np.ndarray) -> np.ndarray:
 
 def swapped(a: np.ndarray) -> np.ndarray:
     return filled(memory(a.swapaxes(0, -2).shape, a.dtype.str, 0).swapaxes(0, -2), a)
-
-
-def ordered(a: np.ndarray, *axes: int) -> np.ndarray:
-    """Return an array whose axes lie so in memory, outermost first."""
-    room = memory(a.transpose(axes).shape, a.dtype.str, 0)
-    return filled(room.transpose(np.argsort(axes)), a)
 
 
 def channels_last(a: np.ndarray) -> np.ndarray:
