@@ -1,23 +1,24 @@
 // Sums of arrays in F order: side by side for a band of rows, which are neighbours in memory. Every
 // lane of every row gets its elements in the order of the walk, so the bits are those of reduce.h,
 // and nothing has to be gathered. A band is taken a few columns at a time, and those that follow
-// are asked for into level 2 meanwhile: strides of pages are not foreseen by the hardware.
+// are asked for into level 2 meanwhile.
 #pragma once
 #include "summands.h"
 
 namespace {
 
 // Whether the rows of a walk lie side by side, and are so long that the way to the end of the last
-// blocks, which may lie in the next row, is short beside them. Where two chunks hardly fit the few
-// places in level 2 that columns have, tiles of float64 are faster, even of rows in which blocks
-// end.
-template <class T>
+// blocks, which may lie in the next row, is short beside them. Where tiles take several lines of a
+// column they are slower, in float64 so much that a longer way is worth it, and where what is
+// summed must be made.
+template <class T, class Read>
 bool banded(const Stream& s, const Grid& grid, const Cut& cut, int64_t size) {
   if (grid.step != sizeof(T) || s.shape[0] != grid.rows || grid.rows * grid.columns != size) {
     return false;
   }
-  const bool crowded = sizeof(T) == 8 && s.strides[s.ndim - 1] % 8192 == 0;
-  return grid.columns >= (cut.even(grid.columns) && !crowded ? kBlock / 4 : 7 * kBlock / 5);
+  if (cut.even(grid.columns)) return grid.columns >= kBlock / 4;
+  const bool far = Read::kAsIs && (sizeof(T) == 4 || lines_apart(s));
+  return grid.columns >= (far ? 5 * kBlock / 2 : 7 * kBlock / 5);
 }
 
 template <class T, class F, class Read>
@@ -53,22 +54,28 @@ class Bands {
   // Columns [begin, end) from some row on. They count on into the next row, where the last block
   // of each row has its end.
   struct Chunk {
-    const char* in;
-    int64_t stride, rows, begin, end;
-    const char* at(int64_t column, int64_t h) const {
-      return in + (column - begin) * stride + h * int64_t(sizeof(T));
+    const char* column[kColumns];
+    int64_t stride;  // from one to the next, or 0 where that differs
+    int64_t rows, begin, end;
+  };
+
+  // The cache lines of some rows of a chunk that comes later, column after column: in that order
+  // the hardware foresees what follows.
+  struct Asks {
+    const char *const *column, *const *end;
+    int64_t first, length;
+    const char *at, *stop;
+    void next(const Read& read) {
+      if (column == end) return;
+      read.ask(elements(at));
+      if ((at += 64) < stop) return;
+      if (++column == end) return;
+      at = *column + first;
+      stop = at + length;
     }
   };
 
-  // A cache line of rows of one column, and of one that comes later.
-  struct Line {
-    const char *in, *later;
-    int64_t stride, later_stride;
-    void next(int64_t columns) {
-      in += columns * stride;
-      later += columns * later_stride;
-    }
-  };
+  static const T* elements(const char* at) { return reinterpret_cast<const T*>(at); }
 
   void reduce_band() {
     groups_ = (rows_ + kLine - 1) / kLine;
@@ -99,46 +106,63 @@ class Bands {
   // The columns [begin, end) from the given row on; the first is the (shift + begin)th.
   template <class Next>
   void each_chunk(int64_t row, int64_t begin, int64_t end, int64_t shift, Next next) const {
-    int64_t k = shift + begin;
+    Chunk chunk = {{}, 0, grid_.rows - row, shift + begin, shift + begin};
+    const auto pass = [&] {
+      if (chunk.begin < chunk.end) next(chunk);
+      chunk.begin = chunk.end;
+    };
     walk(stream_, row * grid_.columns + begin, end - begin,
          [&](const char* in, int64_t stride, int64_t count) {
-           for (int64_t n; count > 0; count -= n, in += n * stride, k += n) {
-             n = smaller(count, kColumns - k % kColumns);
-             next({in, stride, grid_.rows - row, k, k + n});
+           for (bool first = true; count > 0; --count, in += stride, first = false) {
+             chunk.stride = chunk.begin == chunk.end ? stride : first ? 0 : chunk.stride;
+             chunk.column[chunk.end - chunk.begin] = in;
+             if (++chunk.end % kColumns == 0) pass();
            }
          });
+    pass();
   }
 
   // Line by line of all columns.
   void reduce_chunk(const Chunk& raw, const Chunk& later) {
-    const Chunk chunk = brought(raw, later);
+    Asks asks = asks_for(later);
+    const Chunk& chunk = brought(raw, asks);
     for (int64_t g = 0; g < groups_; ++g) {
       if (soonest_[g] == kNever) continue;
       int64_t at = chunk.begin;
       for (; soonest_[g] <= chunk.end; soonest_[g] = soonest_in(g)) {
         const int64_t stop = soonest_[g];
-        add_line(chunk, later, g * kLine, at, stop);
+        add_line(chunk, asks, g * kLine, at, stop);
         turn_at(g, at = stop);
       }
-      if (soonest_[g] != kNever) add_line(chunk, later, g * kLine, at, chunk.end);
+      if (soonest_[g] != kNever) add_line(chunk, asks, g * kLine, at, chunk.end);
     }
   }
 
-  static const T* elements(const char* at) { return reinterpret_cast<const T*>(at); }
+  // From the first group that goes on to the last.
+  Asks asks_for(const Chunk& later) const {
+    int64_t first = 0, last = groups_ - 1;
+    while (first < last && soonest_[first] == kNever) ++first;
+    while (first < last && soonest_[last] == kNever) --last;
+    const char* const* end = later.column + (later.end - later.begin);
+    const char* at = *later.column + first * 64;
+    const int64_t length = (last + 1 - first) * 64;
+    return {later.column, end, first * 64, length, at, at + length};
+  }
 
   // The chunk as what is summed.
-  Chunk brought(const Chunk& chunk, const Chunk& later) {
+  const Chunk& brought(const Chunk& chunk, Asks& asks) {
     if constexpr (Read::kAsIs) {
       return chunk;
     } else {
-      const int64_t rows = smaller(rows_, chunk.rows), apart = later.begin - chunk.begin;
+      const int64_t rows = smaller(rows_, chunk.rows);
+      brought_ = {{}, most_ * int64_t(sizeof(T)), most_, chunk.begin, chunk.end};
       T* out = made_;
       for (int64_t k = chunk.begin; k < chunk.end; ++k, out += most_) {
-        for (int64_t h = 0; h < rows; h += kLine) read_.ask(elements(later.at(k + apart, h)));
-        read_(elements(chunk.at(k, 0)), rows, out);
+        for (int64_t h = 0; h < rows; h += kLine) asks.next(read_);
+        read_(elements(chunk.column[k - chunk.begin]), rows, out);
+        brought_.column[k - chunk.begin] = reinterpret_cast<const char*>(out);
       }
-      const char* in = reinterpret_cast<const char*>(made_);
-      return {in, most_ * int64_t(sizeof(T)), most_, chunk.begin, chunk.end};
+      return brought_;
     }
   }
 
@@ -151,75 +175,89 @@ class Bands {
     return least;
   }
 
+  // Where blocks of some rows of a group end, and maybe the next ones begin.
   void turn_at(int64_t g, int64_t at) {
-    for (int64_t h = g * kLine; h < (g + 1) * kLine; ++h) {
-      if (next_[h] == at) turn(h, at);
+    for (int64_t h = g * kLine; h < (g + 1) * kLine; h += kWidth) turn(h, at);
+  }
+
+  // Of as many rows as a vector has.
+  void turn(int64_t h, int64_t at) {
+    int64_t keep[kWidth];
+    bool any = false;
+    for (int64_t i = 0; i < kWidth; ++i) {
+      keep[i] = next_[h + i] == at ? 0 : -1;
+      any |= keep[i] == 0;
+    }
+    if (!any) return;
+    const Doubles sums = totals(h, keep);
+    for (int64_t i = 0; i < kWidth; ++i) {
+      if (keep[i] == 0) advance(h + i, at, sums[i]);
     }
   }
 
-  // Where a block of a row ends, and maybe the next one begins.
-  void turn(int64_t h, int64_t at) {
-    const double sum = total(h);
+  void advance(int64_t h, int64_t at, double sum) {
     if (begun_[h]) partial_[block_[h]++ - begin_] = sum;
     const bool more = at < grid_.columns && block_[h] < end_;
     begun_[h] = true;
     next_[h] = more ? at + cut_.length(block_[h]) : kNever;
   }
 
-  // Of a row's lanes, which begin anew. They count from column 0, not from where the block begins:
-  // halves of a ring are combined in the same pairs wherever it is cut. The rows beside it are
-  // added up with it: as vectors lanes need not be picked.
-  double total(int64_t h) {
-    const int64_t side = h % kLine / kWidth * kWidth;
+  // Of the lanes of these rows, which begin anew where they are not kept. They count from column 0,
+  // not from where the block begins: halves of a ring are combined in the same pairs wherever it is
+  // cut. Whole vectors are written, for those that are read again soon.
+  Doubles totals(int64_t h, const int64_t* keep) {
+    using Bits = Register<int64_t>;
+    const Bits mask = converted<Bits>(keep);
     Doubles lane[kLanes];
     for (int64_t k = 0; k < kLanes; ++k) {
-      double* at = &lanes_[h / kLine][k][side];
+      double* at = &lanes_[h / kLine][k][h % kLine];
       lane[k] = converted<Doubles>(at);
-      at[h % kWidth] = 0;
+      const Bits kept = reinterpret_cast<Bits>(lane[k]) & mask;
+      __builtin_memcpy(at, &kept, sizeof kept);
     }
 #pragma GCC unroll 8
     for (int half = kLanes / 2; half > 0; half /= 2) {
 #pragma GCC unroll 16
       for (int k = 0; k < half; ++k) lane[k] += lane[k + half];
     }
-    return lane[0][h % kWidth];
+    return lane[0];
   }
 
   // The columns [begin, end) of a chunk, of as many rows from h on as a cache line has.
-  void add_line(const Chunk& chunk, const Chunk& later, int64_t h, int64_t begin, int64_t end) {
-    const Line line = {chunk.at(begin, h), later.at(begin - chunk.begin + later.begin, h),
-                       chunk.stride, later.stride};
-    const int64_t rows = smaller(kLine, chunk.rows - h);
-    const auto whole = [](const T* x) { return x; };
+  void add_line(const Chunk& chunk, Asks& asks, int64_t h, int64_t begin, int64_t end) {
+    const int64_t rows = smaller(kLine, chunk.rows - h), stride = chunk.stride;
+    const char* const* column = chunk.column + (begin - chunk.begin);
+    const char* in = *column + h * int64_t(sizeof(T));
+    Asks later = asks;
+    const auto any = [=](int64_t k) { return elements(column[k]) + h; };
     if (rows < kLine) {
       T rest[kLine] = {};
-      const auto part = [&](const T* x) {
-        for (int64_t i = 0; i < rows; ++i) rest[i] = x[i];
+      const auto part = [&](int64_t k) {
+        for (int64_t i = 0; i < rows; ++i) rest[i] = any(k)[i];
         return rest;
       };
-      add_columns(part, line, h, begin, end - begin);
-    } else if (end - begin == kColumns) {
-      add_columns(whole, line, h, begin, kColumns);
+      add_columns(part, later, h, begin, end - begin);
+    } else if (end - begin == kColumns && stride != 0) {
+      add_columns([=](int64_t k) { return elements(in + k * stride); }, later, h, begin, kColumns);
     } else {
-      add_columns(whole, line, h, begin, end - begin);
+      add_columns(any, later, h, begin, end - begin);
     }
+    asks = later;
   }
 
-  // Lane by lane: each gets every so many columns. The same columns of a later chunk are asked for
-  // on the way.
+  // Lane by lane: each gets every so many columns.
   template <class Fetch>
-  __attribute__((always_inline)) void add_columns(Fetch fetch, Line line, int64_t h, int64_t first,
-                                                  int64_t count) {
+  __attribute__((always_inline)) void add_columns(Fetch fetch, Asks& later, int64_t h,
+                                                  int64_t first, int64_t count) {
     constexpr int kVectors = kLine / kWidth;
-    for (int64_t k = 0; k < smaller(count, kLanes); ++k, line.next(1)) {
+    for (int64_t k = 0; k < smaller(count, kLanes); ++k) {
       double* lane = lanes_[h / kLine][(first + k) & (kLanes - 1)];
       Doubles sum[kVectors];
 #pragma GCC unroll 16
       for (int i = 0; i < kVectors; ++i) sum[i] = converted<Doubles>(lane + i * kWidth);
-      Line at = line;
-      for (int64_t j = k; j < count; j += kLanes, at.next(kLanes)) {
-        if (Read::kAsIs) read_.ask(elements(at.later));
-        const T* x = fetch(elements(at.in));
+      for (int64_t j = k; j < count; j += kLanes) {
+        later.next(read_);
+        const T* x = fetch(j);
 #pragma GCC unroll 16
         for (int i = 0; i < kVectors; ++i) sum[i] = f_(sum[i], converted<Doubles>(x + i * kWidth));
       }
@@ -241,6 +279,7 @@ class Bands {
   int64_t block_[kBand], next_[kBand];  // of each row: its block, and the column of its next turn
   int64_t soonest_[kGroups];            // of each group of rows: its next turn
   bool begun_[kBand];
+  Chunk brought_;
   alignas(64) T made_[Read::kAsIs ? 1 : kColumns * kBand / 2] = {};
   alignas(64) double lanes_[kGroups][kLanes][kLine];
 };

@@ -61,7 +61,10 @@ class Tiles {
     // Rows that have one place in level 1 drive each other out.
     pitch_ = columns + (even && columns * sizeof(T) % 1024 == 0 ? kLine : 0);
     below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
-    height_ = smaller(share_ / pitch_ - below_, larger(small, 4 * kLine)) / kLine * kLine;
+    bool apart = true;
+    for (int i = 0; i < count_; ++i) apart &= lines_apart(*members_[i].stream);
+    const int64_t least = apart ? kLine : 4 * kLine;
+    height_ = smaller(share_ / pitch_ - below_, larger(small, least)) / kLine * kLine;
     whole_ = height_ > 0;
     phase_ = int64_t(reinterpret_cast<uintptr_t>(members_[0].stream->data) % 64 / sizeof(T));
     if (whole_) return;
@@ -199,41 +202,60 @@ class Tiles {
     }
   }
 
+  // Columns that are equally far apart, of some rows, and where they go.
+  struct Run {
+    char* in;
+    int64_t stride, columns, rows;
+    T* out;
+  };
+
+  // Run by run; of each the next one is known, or what follows below the first.
   void gather(int i, int64_t row, Span columns, int64_t rows) {
-    walk_columns(i, row, columns, rows,
-                 [&](char* in, int64_t stride, int64_t n, int64_t h, T* out) {
-                   if constexpr (!Read::kAsIs) {
-                     if (read_.makes(*members_[i].stream)) return make(in, stride, n, h, out);
-                   }
-                   transpose(in, stride, n, h, members_[i].step, out, pitch_);
-                 });
+    Run now = {};
+    char* below = nullptr;
+    walk_columns(i, row, columns, rows, [&](const Run& run) {
+      if (now.in) copy(i, now, run.in);
+      if (!now.in) below = run.in + run.rows * members_[i].step;
+      now = run;
+    });
+    if (now.in) copy(i, now, below);
+  }
+
+  void copy(int i, const Run& run, const char* next) {
+    if constexpr (!Read::kAsIs) {
+      if (read_.makes(*members_[i].stream)) return make(run, next);
+    }
+    transpose(run.in, run.stride, run.columns, run.rows, members_[i].step, run.out, pitch_, next);
   }
 
   // A few columns at a time, while the lines of the next are asked for. Tiles have fewer rows
   // than there is room for.
-  void make(const char* in, int64_t across, int64_t columns, int64_t rows, T* out) {
+  void make(const Run& run, const char* next) {
     alignas(64) T made[kMade];
+    const int64_t rows = run.rows, pitch = rows * int64_t(sizeof(T));
     const auto at = [&](int64_t k, int64_t h) {
-      return reinterpret_cast<const T*>(in + k % columns * across) + k / columns * rows + h;
+      const char* in =
+          k < run.columns ? run.in + k * run.stride : next + (k - run.columns) * run.stride;
+      return reinterpret_cast<const T*>(in) + h;
     };
-    for (int64_t k = 0, n; k < columns; k += n) {
-      n = smaller(columns - k, kMade / rows);
+    for (int64_t k = 0, n; k < run.columns; k += n) {
+      n = smaller(run.columns - k, kMade / rows);
       for (int64_t j = k; j < k + n; ++j) {
         for (int64_t h = 0; h < rows; h += kLine) read_.ask(at(j + n, h));
-        read_(reinterpret_cast<const T*>(in + j * across), rows, made + (j - k) * rows);
+        read_(at(j, 0), rows, made + (j - k) * rows);
       }
       read_.finish();
-      transpose(reinterpret_cast<const char*>(made), rows * int64_t(sizeof(T)), n, rows, sizeof(T),
-                out + k, pitch_);
+      const char* in = reinterpret_cast<const char*>(made);
+      transpose(in, pitch, n, rows, sizeof(T), run.out + k, pitch_, in);
     }
   }
 
   void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
-    walk_columns(i, row, columns, rows,
-                 [&](char* out, int64_t stride, int64_t n, int64_t h, T* in) {
-                   transpose(reinterpret_cast<const char*>(in), pitch_ * int64_t(sizeof(T)), h, n,
-                             sizeof(T), reinterpret_cast<T*>(out), stride / int64_t(sizeof(T)));
-                 });
+    walk_columns(i, row, columns, rows, [&](const Run& run) {
+      const char* in = reinterpret_cast<const char*>(run.out);
+      transpose(in, pitch_ * int64_t(sizeof(T)), run.rows, run.columns, sizeof(T),
+                reinterpret_cast<T*>(run.in), run.stride / int64_t(sizeof(T)), in);
+    });
   }
 
   // Elements that follow one another, from the given row on.
@@ -243,16 +265,16 @@ class Tiles {
     store(*members_[i].stream, span.begin, span.end - span.begin, in);
   }
 
-  // Calls run(pointer, stride, columns, rows, place in the tile), matrix by matrix.
-  template <class Run>
-  void walk_columns(int i, int64_t row, Span columns, int64_t rows, Run run) const {
+  // Calls f(run), matrix by matrix.
+  template <class F>
+  void walk_columns(int i, int64_t row, Span columns, int64_t rows, F f) const {
     const int64_t end = row + rows;
     for (int64_t h; row < end && columns.begin < columns.end; row += h) {
       h = smaller(end - row, grid_.rows - row % grid_.rows);
       T* at = place(i, row, columns.begin);
       walk(*members_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin,
            [&](char* memory, int64_t stride, int64_t n) {
-             run(memory, stride, n, h, at);
+             f(Run{memory, stride, n, h, at});
              at += n;
            });
     }

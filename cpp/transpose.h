@@ -79,16 +79,16 @@ struct Steps {
 };
 
 // Goes down the columns of one square and then down those of the next, or sideways along its rows;
-// and on in the rows below.
+// and once more from the beginning.
 template <int side>
 struct Cursor {
   Steps<side> rows, columns;
   bool sideways;
-  int64_t row = rows.first(), column = columns.first(), below = 0;
+  int64_t row = rows.first(), column = columns.first();
+  bool through = false;
   void next() {
-    if (sideways ? step(columns, column) && step(rows, row)
-                 : step(rows, row) && step(columns, column))
-      below += rows.span.end - rows.span.begin;
+    through |= sideways ? step(columns, column) && step(rows, row)
+                        : step(rows, row) && step(columns, column);
   }
   // Whether it is through, and at the beginning again.
   static bool step(const Steps<side>& steps, int64_t& at) {
@@ -101,10 +101,11 @@ struct Cursor {
 
 // The lines of later squares are asked for in time: the hardware does not foresee strides of pages.
 // Where what is written one below the other has one place in level 1, it goes sideways; then lines
-// to come are of as many columns, and not as many of them fit in level 2. Of few rows and columns
-// no more are passed over than there are.
+// to come are of as many columns, and not as many of them fit in level 2. Behind the last of these
+// come those that begin at `next`.
 template <class T, int bytes>
-void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* out, int64_t pitch) {
+void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* out, int64_t pitch,
+                  const char* next) {
   using S = Square<T, bytes>;
   constexpr int kSide = S::kSide;
   if (rows.begin >= rows.end || columns.begin >= columns.end) return;
@@ -113,8 +114,8 @@ void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* ou
   const int64_t all = (columns.end - columns.begin) * (rows.end - rows.begin) / kSide;
   int64_t lines = smaller(all, sideways ? 128 : 512);
   for (; lines > 0; lines -= kSide) later.next();
-  for (; at.below == 0; at.next(), later.next()) {
-    const char* ask = in + later.column * across + (later.below + later.row) * sizeof(T);
+  for (; !at.through; at.next(), later.next()) {
+    const char* ask = (later.through ? next : in) + later.column * across + later.row * sizeof(T);
     for (int j = 0; j < kSide; ++j) __builtin_prefetch(ask + j * across, 0, 2);
     S::copy(in + at.column * across + at.row * sizeof(T), across, out + at.row * pitch + at.column,
             pitch);
@@ -147,27 +148,28 @@ void copy_elements(const char* in, int64_t across, int64_t columns, int64_t rows
 
 // By squares of so many bytes, and smaller ones where these do not fit.
 template <class T, int bytes>
-void copy_most(const char* in, int64_t across, int64_t columns, int64_t rows, T* out,
-               int64_t pitch) {
+void copy_most(const char* in, int64_t across, int64_t columns, int64_t rows, T* out, int64_t pitch,
+               const char* next) {
   constexpr int kSide = Square<T, bytes>::kSide;
   const int64_t right = columns / kSide * kSide, bottom = rows / kSide * kSide;
-  copy_squares<T, bytes>(in, across, {0, right}, {0, bottom}, out, pitch);
-  copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch);
-  copy_squares<T, 16>(in, across, {0, columns}, {bottom, rows}, out, pitch);
+  copy_squares<T, bytes>(in, across, {0, right}, {0, bottom}, out, pitch, next);
+  copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch, next);
+  copy_squares<T, 16>(in, across, {0, columns}, {bottom, rows}, out, pitch, next);
 }
 
-// Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart.
+// Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart; what
+// is copied after that begins at `next`.
 template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
-               int64_t pitch) {
+               int64_t pitch, const char* next) {
   const int64_t least = smaller(rows, columns) * sizeof(T);
   if (down != sizeof(T) || least < 16) {
     return copy_elements(in, across, columns, rows, down, out, pitch);
   }
-  if (least >= kWidest) return copy_most<T, kWidest>(in, across, columns, rows, out, pitch);
+  if (least >= kWidest) return copy_most<T, kWidest>(in, across, columns, rows, out, pitch, next);
   if (least < kRegister)
-    return copy_squares<T, 16>(in, across, {0, columns}, {0, rows}, out, pitch);
-  copy_squares<T, kRegister>(in, across, {0, columns}, {0, rows}, out, pitch);
+    return copy_squares<T, 16>(in, across, {0, columns}, {0, rows}, out, pitch, next);
+  copy_squares<T, kRegister>(in, across, {0, columns}, {0, rows}, out, pitch, next);
 }
 
 }  // namespace
