@@ -142,8 +142,9 @@ class Blocks {
     if (read.chain.length > 0) {
       return squares && columns.in_bands(SumSquares<T>{}, read, s, partial);
     }
-    return squares ? columns.in_bands(SumSquares<T>{}, AsIs<T>{}, s, partial)
-                   : columns.in_bands(Sum{}, AsIs<T>{}, s, partial);
+    if (!squares) return columns.in_bands(Sum{}, AsIs<T>{}, s, partial);
+    return columns.in_planes(SumSquares<T>{}, s, partial) ||
+           columns.in_bands(SumSquares<T>{}, AsIs<T>{}, s, partial);
   }
 
   bool measured_by_columns(const Columns<T>& columns, double* partial) {

@@ -2,6 +2,7 @@
 // made down the columns: several streams then cost one transposition, or none.
 #pragma once
 #include "bands.h"
+#include "planes.h"
 #include "tiles.h"
 
 namespace {
@@ -32,6 +33,14 @@ struct Columns {
     const Grid grid = grid_of(s);
     if (!banded<T, Read>(s, grid, range.cut, size)) return false;
     Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
+    return true;
+  }
+
+  template <class F>
+  __attribute__((noinline)) bool in_planes(F f, const Stream& s, double* partial) const {
+    const Grid grid = grid_of(s);
+    if (!planar<T>(grid, range.cut, size)) return false;
+    Planes<T, F>(s, grid, size, f).reduce(range.begin, range.end, partial);
     return true;
   }
 

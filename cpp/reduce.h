@@ -106,8 +106,14 @@ class Lanes {
   // One element for each lane. As a call it would keep the lanes in memory.
   template <class T>
   __attribute__((always_inline)) void add(const T* x) {
+    add_by([x](int k) { return converted<V>(x + k); });
+  }
+
+  // The same, get(k) having those from the k-th on that fill a vector.
+  template <class Get>
+  __attribute__((always_inline)) void add_by(Get get) {
 #pragma GCC unroll 16
-    for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], converted<V>(x + k * kWidth));
+    for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], get(k * kWidth));
   }
 
   E total() {
