@@ -4,8 +4,8 @@
 #pragma once
 #include "grid.h"
 #include "memory.h"
+#include "runs.h"
 #include "summands.h"
-#include "transpose.h"
 
 namespace {
 
@@ -26,7 +26,8 @@ class Tiles {
 
   void add(const Stream& s) {
     const Grid grid = grid_of(s);
-    if (grid == grid_) members_[count_++] = {&s, grid.step, false};
+    if (grid == grid_)
+      members_[count_++] = {&s, grid.step, false, !made(s) && short_runs<T>(s, grid)};
   }
 
   // Calls f(block, first, n) for all blocks, tile by tile.
@@ -202,18 +203,17 @@ class Tiles {
     }
   }
 
-  // Columns that are equally far apart, of some rows, and where they go.
-  struct Run {
-    char* in;
-    int64_t stride, columns, rows;
-    T* out;
-  };
-
   // Run by run; of each the next one is known, or what follows below the first.
   void gather(int i, int64_t row, Span columns, int64_t rows) {
-    Run now = {};
+    if (members_[i].in_short_runs) {
+      Batch<T> batch;
+      const auto done = [&] { batch.gather(pitch_); };
+      walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) { batch.add(run, done); });
+      return done();
+    }
+    Stretch<T> now = {};
     char* below = nullptr;
-    walk_columns(i, row, columns, rows, [&](const Run& run) {
+    walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) {
       if (now.in) copy(i, now, run.in);
       if (!now.in) below = run.in + run.rows * members_[i].step;
       now = run;
@@ -221,16 +221,23 @@ class Tiles {
     if (now.in) copy(i, now, below);
   }
 
-  void copy(int i, const Run& run, const char* next) {
+  bool made(const Stream& s) const {
+    if constexpr (Read::kAsIs)
+      return false;
+    else
+      return read_.makes(s);
+  }
+
+  void copy(int i, const Stretch<T>& run, const char* next) {
     if constexpr (!Read::kAsIs) {
-      if (read_.makes(*members_[i].stream)) return make(run, next);
+      if (made(*members_[i].stream)) return make(run, next);
     }
     transpose(run.in, run.stride, run.columns, run.rows, members_[i].step, run.out, pitch_, next);
   }
 
   // A few columns at a time, while the lines of the next are asked for. Tiles have fewer rows
   // than there is room for.
-  void make(const Run& run, const char* next) {
+  void make(const Stretch<T>& run, const char* next) {
     alignas(64) T made[kMade];
     const int64_t rows = run.rows, pitch = rows * int64_t(sizeof(T));
     const auto at = [&](int64_t k, int64_t h) {
@@ -251,7 +258,13 @@ class Tiles {
   }
 
   void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
-    walk_columns(i, row, columns, rows, [&](const Run& run) {
+    if (members_[i].in_short_runs) {
+      Batch<T> batch;
+      const auto done = [&] { batch.scatter(pitch_); };
+      walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) { batch.add(run, done); });
+      return done();
+    }
+    walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) {
       const char* in = reinterpret_cast<const char*>(run.out);
       transpose(in, pitch_ * int64_t(sizeof(T)), run.rows, run.columns, sizeof(T),
                 reinterpret_cast<T*>(run.in), run.stride / int64_t(sizeof(T)), in);
@@ -274,7 +287,7 @@ class Tiles {
       T* at = place(i, row, columns.begin);
       walk(*members_[i].stream, row * grid_.columns + columns.begin, columns.end - columns.begin,
            [&](char* memory, int64_t stride, int64_t n) {
-             f(Run{memory, stride, n, h, at});
+             f(Stretch<T>{memory, stride, n, h, at});
              at += n;
            });
     }
@@ -291,19 +304,20 @@ class Tiles {
     return scratch_ + i * share_ + (row - row_) * pitch_ + column - column_;
   }
 
-  // A stream in the tiles, and whether the rule has changed its part of this tile.
+  // A stream in the tiles, whether the rule has changed its part of this tile, and whether several
+  // runs are transposed at once.
   struct Member {
     const Stream* stream;
     int64_t step;
-    bool changed;
+    bool changed, in_short_runs;
   };
 
-  static constexpr int64_t kMade = 256 * kLine;
+  static constexpr int64_t kMade = Batch<T>::kRoom;
 
   const Grid grid_;
   Read read_;
   T* const scratch_;
-  Member members_[kMostStreams];
+  Member members_[kMostStreams] = {};
   Span spans_[2 * kLine];  // what was worked on in each row of a part
   int count_ = 0;
   bool whole_;

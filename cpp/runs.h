@@ -1,0 +1,80 @@
+// The columns of a tile as a walk has them: in runs that are equally far apart in memory.
+#pragma once
+#include "transpose.h"
+
+namespace {
+
+// One of them, of some rows, and where it is in the tile.
+template <class T>
+struct Stretch {
+  char* in;
+  int64_t stride, columns, rows;
+  T* out;
+};
+
+// Whether the runs of a stream are shorter than a vector, and not all there is of a row.
+template <class T>
+bool short_runs(const Stream& s, const Grid& grid) {
+  const int64_t run = s.shape[s.ndim - 1];
+  return grid.step == sizeof(T) && run < 8 && run < grid.columns && grid.rows >= kLineOf<T>;
+}
+
+// Short runs, as of filters in F order, side by side in memory of their own: to be transposed at
+// once.
+template <class T>
+class Batch {
+ public:
+  static constexpr int64_t kRoom = 256 * kLineOf<T>;
+
+  // Adds a run; calls done() before where it does not go on where the others end, or for want of
+  // room.
+  template <class Done>
+  void add(const Stretch<T>& run, Done done) {
+    const int64_t count = count_ + run.columns;
+    const bool full = count > kMost || count * run.rows > kRoom;
+    if (full || run.rows != rows_ || run.out != out_ + count_) done();
+    if (count_ == 0) out_ = run.out;
+    rows_ = run.rows;
+    for (int64_t k = 0; k < run.columns; ++k) {
+      char* column = column_[count_++] = run.in + k * run.stride;
+      for (int64_t h = 0; h < bytes(rows_); h += 64) __builtin_prefetch(column + h, 0, 2);
+    }
+  }
+
+  // From the columns to the tile,
+  void gather(int64_t pitch) {
+    alignas(64) T room[kRoom];
+    for (int64_t k = 0; k < count_; ++k) copy_rows(elements(column_[k]), room + k * rows_);
+    const char* in = reinterpret_cast<const char*>(room);
+    transpose(in, bytes(rows_), count_, rows_, sizeof(T), out_, pitch, in);
+    count_ = 0;
+  }
+
+  // and back.
+  void scatter(int64_t pitch) {
+    alignas(64) T room[kRoom];
+    const char* in = reinterpret_cast<const char*>(out_);
+    transpose(in, bytes(pitch), rows_, count_, sizeof(T), room, rows_, in);
+    for (int64_t k = 0; k < count_; ++k) copy_rows(room + k * rows_, elements(column_[k]));
+    count_ = 0;
+  }
+
+ private:
+  static constexpr int64_t kMost = 64;
+
+  static int64_t bytes(int64_t n) { return n * int64_t(sizeof(T)); }
+  static T* elements(char* column) { return reinterpret_cast<T*>(column); }
+
+  void copy_rows(const T* from, T* to) const {
+    constexpr int64_t kCount = Vector<T, kWidest>::kCount;
+    int64_t h = 0;
+    for (; h + kCount <= rows_; h += kCount) __builtin_memcpy(to + h, from + h, kWidest);
+    for (; h < rows_; ++h) to[h] = from[h];
+  }
+
+  char* column_[kMost];
+  int64_t count_ = 0, rows_ = 0;
+  T* out_ = nullptr;
+};
+
+}  // namespace
