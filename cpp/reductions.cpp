@@ -61,7 +61,7 @@ int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const int64_t lines = rows / (2 * threads * line), share = (rows + threads - 1) / threads;
   const bool reads_only = source == Source::gradient || source == Source::param;
   if (lines >= 4 || reads_only) {
-    return std::clamp<int64_t>(lines, 4, 8) * line * (size / rows);
+    return std::clamp<int64_t>(lines, reads_only ? 64 / line : 4, 8) * line * (size / rows);
   }
   return (share < line ? share : (share + line - 1) / line * line) * (size / rows);
 }
