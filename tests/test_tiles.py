@@ -19,8 +19,8 @@ Engines = Callable[[], Iterator[str]]
 
 # Rows and columns as the tiles see them: short rows and long ones, of which a tile has a part only;
 # fewer rows than a line has elements, and more than a tile or a band; blocks that end in the next
-# row or in the next but one, or with their own; columns in runs of three; few columns, an odd number
-# of them; axes outside of the two; axes of one element and of none.
+# row or in the next but one, or with their own; columns in runs of three; few columns, and an odd
+# number of them; axes outside of the two; axes of one element and of none.
 SHAPES = [
     (67, 45), (1100, 3), (3, 1100), (33, 1023), (18, 1500), (5, 9001), (35, 4160), (17, 5000),
     (134, 1025), (130, 2048), (131, 7, 150), (37, 768), (19, 9216), (2, 35, 512), (19, 70, 9),
