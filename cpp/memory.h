@@ -60,17 +60,18 @@ void store(const Stream& s, int64_t first, int64_t n, const T* block) {
   });
 }
 
-// Moves n elements so many places back. memmove may choose rep movsb for that, which takes ten
-// times as long where the distance is nearly a multiple of a page.
+// Copies n elements, from the first on: to places before them if the two overlap. memmove may
+// choose rep movsb for that, which takes ten times as long where the distance is nearly a multiple
+// of a page.
 template <class T>
-void move_back(T* x, int64_t places, int64_t n) {
+void copy_forward(const T* from, T* to, int64_t n) {
   constexpr int64_t kCount = Vector<T, kWidest>::kCount;
   int64_t i = 0;
   for (Register<T, kWidest> v; i + kCount <= n; i += kCount) {
-    __builtin_memcpy(&v, x + i, sizeof v);
-    __builtin_memcpy(x + i - places, &v, sizeof v);
+    __builtin_memcpy(&v, from + i, sizeof v);
+    __builtin_memcpy(to + i, &v, sizeof v);
   }
-  for (; i < n; ++i) x[i - places] = x[i];
+  for (; i < n; ++i) to[i] = from[i];
 }
 
 template <class T>

@@ -1,5 +1,6 @@
 // The columns of a tile as a walk has them: in runs that are equally far apart in memory.
 #pragma once
+#include "memory.h"
 #include "transpose.h"
 
 namespace {
@@ -44,7 +45,8 @@ class Batch {
   // From the columns to the tile,
   void gather(int64_t pitch) {
     alignas(64) T room[kRoom];
-    for (int64_t k = 0; k < count_; ++k) copy_rows(elements(column_[k]), room + k * rows_);
+    for (int64_t k = 0; k < count_; ++k)
+      copy_forward(elements(column_[k]), room + k * rows_, rows_);
     const char* in = reinterpret_cast<const char*>(room);
     transpose(in, bytes(rows_), count_, rows_, sizeof(T), out_, pitch, in);
     count_ = 0;
@@ -55,7 +57,8 @@ class Batch {
     alignas(64) T room[kRoom];
     const char* in = reinterpret_cast<const char*>(out_);
     transpose(in, bytes(pitch), rows_, count_, sizeof(T), room, rows_, in);
-    for (int64_t k = 0; k < count_; ++k) copy_rows(room + k * rows_, elements(column_[k]));
+    for (int64_t k = 0; k < count_; ++k)
+      copy_forward(room + k * rows_, elements(column_[k]), rows_);
     count_ = 0;
   }
 
@@ -64,13 +67,6 @@ class Batch {
 
   static int64_t bytes(int64_t n) { return n * int64_t(sizeof(T)); }
   static T* elements(char* column) { return reinterpret_cast<T*>(column); }
-
-  void copy_rows(const T* from, T* to) const {
-    constexpr int64_t kCount = Vector<T, kWidest>::kCount;
-    int64_t h = 0;
-    for (; h + kCount <= rows_; h += kCount) __builtin_memcpy(to + h, from + h, kWidest);
-    for (; h < rows_; ++h) to[h] = from[h];
-  }
 
   char* column_[kMost];
   int64_t count_ = 0, rows_ = 0;

@@ -108,7 +108,7 @@ class Tiles {
       return;
     }
     for (int i = 0; i < count_; ++i) {
-      move_back(place(i, row, 0), (row - row_) * pitch_, (bottom_ - row) * pitch_);
+      copy_forward(place(i, row, 0), place(i, row_, 0), (bottom_ - row) * pitch_);
     }
     row_ = row;
   }
