@@ -11,11 +11,6 @@ namespace {
 // A pass over fewer elements is over before another thread could use the interpreter.
 constexpr int64_t kReleaseElements = 8192;
 
-py::tuple as_tuple(const Outcome& outcome) {
-  if (!outcome.clipped_globally) return py::make_tuple(outcome.finite, py::none(), py::none());
-  return py::make_tuple(outcome.finite, outcome.norm, outcome.factor);
-}
-
 std::vector<Transform> transforms_from(const std::vector<Plan::TransformTuple>& tuples) {
   std::vector<Transform> out;
   for (const auto& [kind, value, eps, seed] : tuples) {
@@ -56,6 +51,7 @@ void Plan::refuse_busy() const {
 
 Plan::Use::~Use() {
   plan_.grads_.clear();
+  plan_.coming_.end_attempt();
   plan_.busy_ = false;
 }
 
@@ -126,13 +122,13 @@ void Plan::use_gradient(size_t i, const py::array& grad) {
   }
 }
 
-py::object Plan::begin(const py::object& grads) {
+py::object Plan::step(const py::object& grads) {
   refuse_busy();
   begun_ = false;
   grads_.clear();
-  if (regroup_ || !tree_.held() || !tree_.flatten(grads, grads_)) return py::none();
+  if (!tree_.held() || !tree_.flatten(grads, grads_)) return py::none();
   begun_ = true;
-  return due();
+  return finish(nullptr);
 }
 
 void Plan::take(const py::sequence& grads) {
@@ -168,6 +164,7 @@ void Plan::assign_rows(const std::vector<int>& row_of, const std::vector<int>& g
   }
   group_of_ = group_of;
   regroup_ = false;
+  coming_.forget();
 }
 
 py::object Plan::due() const {
@@ -176,7 +173,12 @@ py::object Plan::due() const {
   for (size_t r = 0; r < use_.first.size(); ++r) {
     next[r] = py::make_tuple(group_of_.at(r), counts_[use_.first[r]] + 1);
   }
-  return py::make_tuple(steps, next);
+  return py::make_tuple(steps, next, coming_.wanted(use_.first.size()));
+}
+
+void Plan::make_ready(const py::sequence& rows_of_steps, py::object lr) {
+  lr_ = std::move(lr);
+  coming_.read(rows_of_steps, pipeline_.rule(), use_);
 }
 
 void Plan::set_counts(const std::vector<int64_t>& counts) {
@@ -193,6 +195,7 @@ void Plan::advance() {
     counts_[i] += all_active_ || pipeline_.tensors[i].active;
   }
   regroup_ |= !all_active_;
+  coming_.advance();
 }
 
 // Calls f, without holding the interpreter where that is worth it.
@@ -212,27 +215,30 @@ void Plan::retune(const std::vector<TransformTuple>& transforms) {
   pipeline_.retune(transforms_from(transforms));
 }
 
-py::tuple Plan::finish(const py::sequence& rows) { return finish_with(rows, {}); }
-
 // What was accumulated is forgotten here, so that no interrupt can come between its use and that.
-py::tuple Plan::finish_accumulated(const py::sequence& rows, Plan& sums) {
-  const double mean = 1.0 / static_cast<double>(sums.steps);
-  const py::tuple outcome = finish_with(rows, {mean, sums.sums_});
-  sums.forget();
-  return outcome;
+py::tuple Plan::finish(Plan* sums) {
+  if (regroup_ || coming_.empty()) return py::tuple();
+  if (!sums) return attempt({});
+  const double mean = 1.0 / static_cast<double>(sums->steps);
+  const py::tuple fields = attempt({mean, sums->sums_});
+  sums->forget();
+  return fields;
 }
 
-py::tuple Plan::finish_with(const py::sequence& rows, const Accumulated& accumulated) {
+py::tuple Plan::attempt(const Accumulated& accumulated) {
   const Use use(*this);
   set_gradients();
-  read_rows(rows, pipeline_.rule(), use_, pipeline_.rows);
   if (!accumulated.sums.empty() && accumulated.sums.size() != pipeline_.tensors.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of sums");
   }
+  coming_.take(pipeline_.rows);
   const Outcome outcome = run(accumulated);
   if (outcome.finite) advance();
   if (observed_) write_observed();
-  return as_tuple(outcome);
+  if (!outcome.clipped_globally) {
+    return py::make_tuple(steps, lr_, py::none(), py::none(), !outcome.finite);
+  }
+  return py::make_tuple(steps, lr_, outcome.norm, outcome.factor, !outcome.finite);
 }
 
 void Plan::observe(const py::object& norms) {
@@ -285,9 +291,10 @@ void Plan::use_params_as_gradients() {
   pipeline_.rows.assign(1, Row{});
 }
 
-py::tuple Plan::rewrite() {
+py::object Plan::rewrite() {
   use_params_as_gradients();
-  return as_tuple(run());
+  const Outcome outcome = run();
+  return outcome.clipped_globally ? py::object(py::float_(outcome.norm)) : py::none();
 }
 
 double Plan::global_norm() {

@@ -30,34 +30,37 @@ class Plan {
   // The collections from which the arrays come and in which gradients will.
   void watch(const py::list& groups, bool grouped) { tree_ = Tree(groups, grouped); }
 
-  // A step is begun with its gradients, and finished with the rows, which depend on what is due:
-  // the steps taken, and for each row its group and which step it will be for its parameters.
-  // `begin` takes gradients as the caller has them and returns what is due, or None where Python
-  // must look first: the collections are unusual, or rows must be assigned anew. `take` gets them
-  // as one sequence.
-  py::object begin(const py::object& grads);
+  // A step begins with its gradients and needs the rows that were made ready for it; it returns the
+  // fields of its report, and advances the counts if all gradients are finite or need not be.
+  // `step` takes gradients as the caller has them, and returns None where their collection is
+  // unusual: then Python looks at them and hands them to `take` as one sequence. Where rows are
+  // missing it returns (): then they are to be made ready, and the step to be finished.
+  py::object step(const py::object& grads);
   void take(const py::sequence& grads);
-  py::object due() const;
 
-  // Returns (finite, norm, factor) and advances the counts if all gradients are finite or need not
-  // be.
-  py::tuple finish(const py::sequence& rows);
+  // Returns the fields or (); with `sums` the step takes the means of what that other plan
+  // accumulated, which then forgets it.
+  py::tuple finish(Plan* sums);
+
+  // What rows depend on: the steps taken, for each row its group and which step it will be for its
+  // parameters, and for how many steps rows are wanted; None where they must be assigned first.
+  py::object due() const;
+  void make_ready(const py::sequence& rows_of_steps, py::object lr);
+  void forget_rows() { coming_.forget(); }
 
   // From now on each step writes the norm of each gradient as it came, of each parameter before and
   // of what was added to it to an array of doubles, (3, parameters), as Pipeline has them; None: no
   // more.
   void observe(const py::object& norms);
 
-  // The same with the means of what another plan accumulated, which then forgets it.
-  py::tuple finish_accumulated(const py::sequence& rows, Plan& sums);
-
   // Adds gradients to the parameters (rule "assign"), which start anew where the count is 0, and
   // returns the norm of all that have a count.
   double accumulate(const py::sequence& grads);
   void forget();
 
-  // The transforms applied to the arrays themselves, as if they were the gradients.
-  py::tuple rewrite();
+  // The transforms applied to the arrays themselves, as if they were the gradients; returns the
+  // norm where they clip by it, else None.
+  py::object rewrite();
   double global_norm();
   bool all_finite();
 
@@ -88,7 +91,7 @@ class Plan {
   template <class F>
   auto released(F f);
   Outcome run(const Accumulated& accumulated = {});
-  py::tuple finish_with(const py::sequence& rows, const Accumulated& accumulated);
+  py::tuple attempt(const Accumulated& accumulated);
   void advance();
   void write_observed();
 
@@ -99,6 +102,8 @@ class Plan {
   bool begun_ = false, busy_ = false;
   bool regroup_ = false;  // parameters of one row may have come to differ in their counts
   RowUse use_;
+  ComingRows coming_;
+  py::object lr_;  // what reports say
   std::vector<int> group_of_;
   std::vector<std::vector<int>> axes_;        // of each parameter, outermost in memory first
   std::deque<Arrays> logical_;                // of each whose axes are not in C order

@@ -49,18 +49,21 @@ class Planes {
     walk(inner, 0, columns_, [&](const char* x, int64_t stride, int64_t count) {
       for (; count > 0; --count, x += stride) *out++ = x - s.data;
     });
-    for (int d = 0; d < s.ndim; ++d) {
-      const int64_t span = (s.shape[d] - 1) * s.strides[d];
-      (span < 0 ? lowest_ : highest_) += span;
-    }
     for (int q = 0; q < kLanes; ++q) kept_[kLanes + q] = ~Bits(0);
   }
 
   // Writes the numbers of the blocks [begin, end).
   void reduce(int64_t begin, int64_t end, double* partial) {
     Window w = window(first_from(begin * kBlock));
+    Lanes<F> lanes(f_), following(f_);
+    across(begin * kBlock, w, lanes, following);
     for (int64_t b = begin; b < end; ++b) {
-      *partial++ = block(b * kBlock, smaller((b + 1) * kBlock, size_), w);
+      const int64_t stop = smaller((b + 1) * kBlock, size_);
+      lanes = following;
+      following = Lanes<F>(f_);
+      within(stop, w, lanes);
+      across(stop, w, lanes, following);
+      *partial++ = lanes.total();
     }
   }
 
@@ -74,25 +77,30 @@ class Planes {
     const char *here, *next;
   };
 
-  // The sum of a block, from the given window on; that of the next block is left there.
-  double block(int64_t begin, int64_t end, Window& from) {
-    Lanes<F> lanes(f_);
-    Window w = from;
-    const int64_t following = first_from(end);
-    while (w.first < end) {
-      if (w.first == following) from = w;
-      if (w.first >= begin && w.first + reach_ < end && in_one(w)) {
-        lanes = with_whole(lanes, end, w);
-        continue;
+  // The windows that lie before the end of a block.
+  void within(int64_t stop, Window& w, Lanes<F>& lanes) const {
+    while (w.first + reach_ < stop) {
+      if (in_one(w)) {
+        lanes = with_whole(lanes, stop, w);
+      } else {
+        add_rows(w, rows_to(-w.first), kLanes, lanes);
+        step(w);
       }
-      const int64_t low = rows_to(begin - w.first), edge = rows_ - w.row;
-      const int64_t high = smaller(kLanes, rows_to(end - w.first));
-      add_some(elements(w), low, smaller(high, edge), lanes);
-      add_some(elements(w) + (w.next - w.here) / int64_t(sizeof(T)) - rows_, larger(low, edge),
-               high, lanes);
-      step(w);
     }
-    return lanes.total();
+  }
+
+  // Those in which it is, and the next block begins.
+  void across(int64_t stop, Window& w, Lanes<F>& lanes, Lanes<F>& following) const {
+    while (w.first < stop) {
+      if (in_one(w)) {
+        with_shared(stop, w, lanes, following);
+      } else {
+        const int64_t edge = rows_before(stop, w);
+        add_rows(w, rows_to(-w.first), edge, lanes);
+        add_rows(w, edge, rows_before(size_, w), following);
+        step(w);
+      }
+    }
   }
 
   // As many windows as are in one matrix and before the end, in a loop that calls nothing, so that
@@ -108,34 +116,55 @@ class Planes {
     return lanes;
   }
 
+  // The same where each has elements of two blocks.
+  void with_shared(int64_t stop, Window& from, Lanes<F>& before, Lanes<F>& after) const {
+    Lanes<F> low = before, high = after;
+    Window w = from;
+    for (; w.first < stop && in_one(w); advance(w)) {
+      const Bits* kept = kept_ + 2 * kLanes - rows_before(stop, w);
+      low.add_by(Part<false>{elements(w), kept});
+      high.add_by(Part<true>{elements(w), kept});
+      ask(w);
+    }
+    enter(w);
+    from = w;
+    before = low;
+    after = high;
+  }
+
   // Whether a window is in one matrix.
   bool in_one(const Window& w) const { return w.row >= 0 && w.row + kLanes <= rows_; }
 
-  // Of 32 elements those from `low` to `high`.
+  // Of a window the rows from `low` to `high`, which may be those of two matrices.
+  void add_rows(const Window& w, int64_t low, int64_t high, Lanes<F>& lanes) const {
+    const int64_t edge = rows_ - w.row;
+    const T* next = elements(w) + (w.next - w.here) / int64_t(sizeof(T)) - rows_;
+    add_some(elements(w), low, smaller(high, edge), lanes);
+    add_some(next, larger(low, edge), high, lanes);
+  }
+
+  // Of 32 elements those from `low` to `high`; zeros for the others change nothing.
   __attribute__((always_inline)) void add_some(const T* x, int64_t low, int64_t high,
                                                Lanes<F>& lanes) const {
     if (low >= high) return;
-    const int64_t from = reinterpret_cast<const char*>(x) - outer_.data;
-    if (from >= lowest_ && from + int64_t((kLanes - 1) * sizeof(T)) <= highest_) {
-      lanes.add_by(Part{x, kept_ + kLanes - low, kept_ + 2 * kLanes - high});
-    } else {
-      T part[kLanes] = {};
-      for (int64_t q = low; q < high; ++q) part[q] = x[q];
-      lanes.add(part);
-    }
+    T part[kLanes] = {};
+    for (int64_t q = low; q < high; ++q) part[q] = x[q];
+    lanes.add(part);
   }
 
-  // All are read, where they are the stream's, so that there is nothing to branch on; zeros change
-  // nothing.
+  // Of 32 elements those that are kept, or all others, and zeros for the rest: all are read, so
+  // that there is nothing to branch on.
+  template <bool others>
   struct Part {
     const T* x;
-    const Bits *low, *high;
+    const Bits* kept;
     Doubles operator()(int k) const {
       using V = Register<Bits, kWidth * sizeof(T)>;
+      const V mask = converted<V>(kept + k);
       V bits;
       T some[kWidth];
       __builtin_memcpy(&bits, x + k, sizeof bits);
-      bits &= converted<V>(low + k) & converted<V>(high + k);
+      bits &= others ? ~mask : mask;
       __builtin_memcpy(some, &bits, sizeof bits);
       return converted<Doubles>(some);
     }
@@ -186,6 +215,10 @@ class Planes {
     return reinterpret_cast<const T*>(w.here + apart_[w.column]) + w.row;
   }
 
+  int64_t rows_before(int64_t place, const Window& w) const {
+    return smaller(kLanes, rows_to(smaller(place - w.first, kBlock)));
+  }
+
   // Rows to so many places on in the walk, less than two blocks: divided by multiplying.
   int64_t rows_to(int64_t places) const {
     return places <= 0 ? 0 : (places + columns_ - 1) * inverse_ >> 32;
@@ -206,9 +239,8 @@ class Planes {
   const int64_t rows_on_ = kLanes / columns_;  // to the next window
   const int64_t columns_on_ = kLanes % columns_;
   const F f_;
-  int64_t apart_[kMostPlanes];        // bytes from the first column
-  Bits kept_[3 * kLanes] = {};        // all of some in the middle
-  int64_t lowest_ = 0, highest_ = 0;  // bytes from the first element
+  int64_t apart_[kMostPlanes];  // bytes from the first column
+  Bits kept_[3 * kLanes] = {};  // all of some in the middle
 };
 
 }  // namespace

@@ -42,6 +42,20 @@ Row row_from(const py::tuple& parts, const RuleInfo& rule) {
   return row;
 }
 
+// Appends the rows of one step.
+void read_rows(const py::sequence& given, const RuleInfo& rule, const RowUse& use,
+               std::vector<Row>& rows) {
+  if (given.size() != use.first.size()) {
+    throw std::invalid_argument("instep._core.Plan: wrong number of rows");
+  }
+  for (size_t r = 0; r < given.size(); ++r) {
+    rows.push_back(row_from(py::reinterpret_borrow<py::tuple>(py::object(given[r])), rule));
+    if (rule.slots[rows.back().variant] & ~use.slots[r]) {
+      throw std::invalid_argument("instep._core.Plan: a slot that the rule needs is missing");
+    }
+  }
+}
+
 }  // namespace
 
 void RowUse::assign(std::vector<Tensor>& tensors, const std::vector<int>& row_of) {
@@ -62,20 +76,37 @@ void RowUse::assign(std::vector<Tensor>& tensors, const std::vector<int>& row_of
   }
 }
 
-void read_rows(const py::sequence& given, const RuleInfo& rule, const RowUse& use,
-               std::vector<Row>& rows) {
-  rows.clear();
-  for (py::handle item : given) {
-    rows.push_back(row_from(py::reinterpret_borrow<py::tuple>(item), rule));
-  }
-  if (rows.size() < use.first.size()) {
-    throw std::invalid_argument("instep._core.Plan: a row index out of range");
-  }
-  for (size_t r = 0; r < use.slots.size(); ++r) {
-    if (rule.slots[rows[r].variant] & ~use.slots[r]) {
-      throw std::invalid_argument("instep._core.Plan: a slot that the rule needs is missing");
-    }
-  }
+size_t ComingRows::wanted(size_t rows) const {
+  constexpr size_t kMostRows = 64;  // beyond one step: their making would be felt as a pause
+  return std::max<size_t>(1, std::min(ahead_, kMostRows / std::max<size_t>(1, rows)));
+}
+
+void ComingRows::read(const py::sequence& steps, const RuleInfo& rule, const RowUse& use) {
+  constexpr size_t kMostAhead = 16;
+  rows_.clear();
+  begin_ = 0;
+  each_ = use.first.size();
+  const size_t count = std::min(py::len(steps), wanted(each_));
+  read_.clear();
+  for (size_t s = 0; s < count; ++s) read_rows(steps[s], rule, use, read_);
+  rows_.swap(read_);
+  ahead_ = std::min(2 * ahead_, kMostAhead);
+}
+
+void ComingRows::take(std::vector<Row>& rows) const {
+  rows.assign(rows_.begin() + begin_, rows_.begin() + begin_ + each_);
+}
+
+void ComingRows::end_attempt() {
+  if (rows_.size() == each_) begin_ = rows_.size();
+}
+
+void ComingRows::advance() { begin_ = std::min(begin_ + each_, rows_.size()); }
+
+void ComingRows::forget() {
+  rows_.clear();
+  begin_ = 0;
+  ahead_ = 1;
 }
 
 }  // namespace instep

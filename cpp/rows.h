@@ -16,9 +16,31 @@ struct RowUse {
   void assign(std::vector<Tensor>& tensors, const std::vector<int>& row_of);
 };
 
-// Rows are (variant, decay kind, decay, scalars, trust); the trust only where the rule has two
-// passes.
-void read_rows(const pybind11::sequence& given, const RuleInfo& rule, const RowUse& use,
-               std::vector<Row>& rows);
+// The rows of the coming steps, made some steps ahead where hyperparameters stand still: most steps
+// then need nothing from Python but their gradients.
+class ComingRows {
+ public:
+  // For how many steps rows should be made now: one after a change (another may follow at once),
+  // then twice as many each time, which costs a step of one array little when its turn comes.
+  size_t wanted(size_t rows) const;
+
+  // Takes a sequence of rows for each step; those for more steps than are wanted are left. A row is
+  // (variant, decay kind, decay, scalars, trust), the trust only where the rule has two passes.
+  void read(const pybind11::sequence& steps, const RuleInfo& rule, const RowUse& use);
+
+  bool empty() const { return begin_ == rows_.size(); }
+  void take(std::vector<Row>& rows) const;
+
+  // Those of a single step serve one attempt: a schedule is asked again at the next.
+  void end_attempt();
+  void advance();
+  void forget();
+
+ private:
+  std::vector<Row> rows_, read_;
+  size_t begin_ = 0;
+  size_t each_ = 0;  // rows in a step
+  size_t ahead_ = 1;
+};
 
 }  // namespace instep

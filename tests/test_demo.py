@@ -176,8 +176,8 @@ def test_each_backend_takes_its_own_steps(
     recipe: table.Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[object] = []
-    finish = ReferencePlan.finish
-    monkeypatch.setattr(ReferencePlan, "finish", lambda *a: taken.append(a[0]) or finish(*a))
+    apply = ReferencePlan._apply
+    monkeypatch.setattr(ReferencePlan, "_apply", lambda *a: taken.append(a[0]) or apply(*a))
     images = data.load_digits()
     for backend, expected in (("native", 0), ("reference", 3)):
         with demo_module.one_thread():

@@ -116,7 +116,7 @@ class Functions:
         >>> grads["w"].round(6)
         array([0.6])
         """
-        norm = self._plan(grads, [ClipByGlobalNorm(max_norm)], write=True).rewrite()[1]
+        norm = self._plan(grads, [ClipByGlobalNorm(max_norm)], write=True).rewrite()
         assert norm is not None
         return norm
 
@@ -206,8 +206,9 @@ class Functions:
         plan = make_plan(
             self._backend, cls._rule, cls._numpy, buffers, transforms, measure=cls._measure
         )
+        plan.make_ready([[cls._row(h, t)]], None)
         plan.take([grad])
-        plan.finish([cls._row(h, t)])
+        plan.finish()
 
 
 def step_signature(cls: type[Optimizer]) -> inspect.Signature:

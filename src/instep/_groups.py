@@ -93,6 +93,10 @@ def _prefixed(place: str) -> Iterator[None]:
         raise ValueError(f"{place}: {error}" if place else str(error)) from None
 
 
+def _nobody_asks() -> None:
+    """Stand in for an optimizer, which wants to know when a hyperparameter was set."""
+
+
 class ParamGroup(MutableMapping[str, Any]):
     """Parameters with their hyperparameters, used as torch's group dicts are.
 
@@ -106,6 +110,7 @@ class ParamGroup(MutableMapping[str, Any]):
         self._params = params
         self._rules = rules
         self._place = place  # how messages name the group; "" where there is only one
+        self.changed: Callable[[], None] = _nobody_asks
         self._values: dict[str, Any] = {}
         self._values = self._checked(hyper, place)
         self.slots = rules.used_slots(self._values)
@@ -143,6 +148,12 @@ class ParamGroup(MutableMapping[str, Any]):
         self._moving = [
             (name, _shown(name, self._place), v) for name, v in self.schedules().items()
         ]
+        self.changed()
+
+    @property
+    def moving(self) -> bool:
+        """Whether a hyperparameter is a function of the steps taken."""
+        return bool(self._moving)
 
     def schedules(self) -> dict[str, Any]:
         """Return the hyperparameters that are functions."""

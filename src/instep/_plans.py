@@ -16,11 +16,12 @@ NO_DECAY, L2_DECAY, DECOUPLED_DECAY = range(3)
 NO_TRUST = (1.0, 0.0, 0.0)
 
 Gradients = Sequence[np.ndarray | None]
-Result = tuple[bool, float | None, float | None]
-"""Whether all gradients were finite (True if nobody asked), the global norm, the clip factor."""
+Report = tuple[int, Any, float | None, float | None, bool]
+"""The fields of a StepReport."""
 
-Due = tuple[int, Sequence[tuple[int, int]]]
-"""The steps taken, and for each row its group and which step it will be for its parameters."""
+Due = tuple[int, Sequence[tuple[int, int]], int]
+"""The steps taken, for each row its group and which step it will be for its parameters, and for how
+many steps rows should be made ready now."""
 
 Slots = Sequence[Any]
 Scalars = Sequence[Any]
@@ -66,14 +67,15 @@ class Plan(Protocol):
     def due(self) -> Due | None: ...
     def retune(self, transforms: Sequence[Native]) -> None: ...
     def watch(self, groups: Sequence[Any], grouped: bool) -> None: ...
-    def begin(self, grads: Any) -> Due | None: ...
+    def make_ready(self, rows_of_steps: Sequence[Sequence[Fields]], lr: Any) -> None: ...
+    def forget_rows(self) -> None: ...
+    def step(self, grads: Any) -> Report | tuple[()] | None: ...
     def take(self, grads: Gradients) -> None: ...
     def observe(self, norms: np.ndarray | None) -> None: ...
-    def finish(self, rows: Sequence[Fields]) -> Result: ...
-    def finish_accumulated(self, rows: Sequence[Fields], sums: Any) -> Result: ...
+    def finish(self, sums: Any = None) -> Report | tuple[()]: ...
     def accumulate(self, grads: Gradients) -> float: ...
     def forget(self) -> None: ...
-    def rewrite(self) -> Result: ...
+    def rewrite(self) -> float | None: ...
     def global_norm(self) -> float: ...
     def all_finite(self) -> bool: ...
 
@@ -105,6 +107,8 @@ class ReferencePlan:
         self._grads: Gradients | None = None
         self._observed: np.ndarray | None = None
         self._ordered = any(t._ordered for t in transforms)
+        self._rows: Sequence[Fields] | None = None
+        self._lr: Any = None
         self.steps = 0
 
     def assign_rows(self, row_of: Sequence[int], group_of: Sequence[int]) -> None:
@@ -120,7 +124,15 @@ class ReferencePlan:
         """Return what rows depend on; None where `assign_rows` must come first."""
         due = [self.counts[i] + 1 for i in self._first_of]
         same = all(due[row] == n + 1 for row, n in zip(self._row_of, self.counts, strict=True))
-        return (self.steps, list(zip(self._group_of, due, strict=True))) if same else None
+        return (self.steps, list(zip(self._group_of, due, strict=True)), 1) if same else None
+
+    def make_ready(self, rows_of_steps: Sequence[Sequence[Fields]], lr: Any) -> None:
+        """Say which rows the next attempt at a step will use, and the rate that it will report."""
+        self._rows, self._lr = rows_of_steps[0], lr
+
+    def forget_rows(self) -> None:
+        """Have them made again."""
+        self._rows = None
 
     def retune(self, transforms: Sequence[Native]) -> None:
         """Do nothing: what changes from step to step is asked for when it is needed."""
@@ -128,8 +140,8 @@ class ReferencePlan:
     def watch(self, groups: Sequence[Any], grouped: bool) -> None:
         """Do nothing: this plan has no quick tests."""
 
-    def begin(self, grads: Any) -> Due | None:
-        """Leave it to `take`."""
+    def step(self, grads: Any) -> None:
+        """Leave it to `take` and `finish`."""
 
     def observe(self, norms: np.ndarray | None) -> None:
         """Write norms to this array from now on: of gradients, parameters and updates.
@@ -148,19 +160,20 @@ class ReferencePlan:
             raise RuntimeError("step: another step of this optimizer came between")
         return grads
 
-    def finish(self, rows: Sequence[Fields]) -> Result:
-        """Take the step."""
-        present, given = self._checked(self._begun())
-        with np.errstate(all="ignore"):
-            return self._apply(present, given, rows, 1.0)
+    def finish(self, sums: ReferencePlan | None = None) -> Report | tuple[()]:
+        """Take the step and return the fields of its report; () where rows must be made first.
 
-    def finish_accumulated(self, rows: Sequence[Fields], sums: ReferencePlan) -> Result:
-        """Take the step with the means of what another plan accumulated, and let it forget."""
+        With `sums` it is one with the means of what that plan accumulated, which then forgets it.
+        """
+        rows, self._rows = self._rows, None
+        if rows is None:
+            return ()
         present, given = self._checked(self._begun())
         with np.errstate(all="ignore"):
-            result = self._apply(present, given, rows, 1.0 / sums.steps)
-        sums.forget()
-        return result
+            report = self._apply(present, given, rows, 1.0 / sums.steps if sums else 1.0)
+        if sums:
+            sums.forget()
+        return report
 
     def _checked(self, grads: Gradients) -> tuple[list[int], list[np.ndarray]]:
         self._buffers.check_unchanged()
@@ -172,7 +185,7 @@ class ReferencePlan:
 
     def _apply(
         self, present: list[int], given: list[np.ndarray], rows: Sequence[Fields], mean: float
-    ) -> Result:
+    ) -> Report:
         finite = not self._check_finite or _reductions.all_finite(given)
         moved = given if mean == 1.0 else [g * g.dtype.type(mean) for g in given]
         params = [self._params[i] for i in present]
@@ -191,7 +204,7 @@ class ReferencePlan:
             for i, g in zip(present, moved, strict=True):
                 self._observed_update(i, g, Row(*rows[self._row_of[i]]))
             self._advance(present, given)
-        return finite, context.norm, context.factor
+        return self.steps, self._lr, context.norm, context.factor, not finite
 
     def _advance(self, present: list[int], given: list[np.ndarray]) -> None:
         for i in present:
@@ -248,8 +261,8 @@ class ReferencePlan:
             scalars.append(p.dtype.type(trust_ratio(row.trust, x, y)))
         self._rule(p, g, slots, scalars, row.variant)
 
-    def rewrite(self) -> Result:
-        """Apply the transforms to the arrays themselves."""
+    def rewrite(self) -> float | None:
+        """Apply the transforms to the arrays themselves; return the norm if they clip by it."""
         context = Context(params=self._params, numbers=range(len(self._params)))
         with np.errstate(all="ignore"):
             moved = self._params
@@ -257,7 +270,7 @@ class ReferencePlan:
                 moved = transform.apply(moved, context)
             for p, g in zip(self._params, moved, strict=True):
                 p[...] = g
-        return True, context.norm, context.factor
+        return context.norm
 
     def global_norm(self) -> float:
         """Return the norm of all arrays together."""

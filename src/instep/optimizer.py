@@ -80,6 +80,8 @@ class Optimizer(Rule):
             zero_grads=self._zero_grads,
         )
         self._plan.watch(self._structure.watched(), self._structure.grouped)
+        for group in self._groups:
+            group.changed = self._plan.forget_rows
         self._archive = Archive(
             type(self).__name__, self._structure, self._groups, self._transforms, self._state
         )
@@ -157,25 +159,38 @@ class Optimizer(Rule):
             If a gradient is not finite, with ``nonfinite="raise"``.
         """
         with self._lock:
-            plan, accumulated = self._plan, None
-            due = None if self._accumulator else plan.begin(grads)
-            if due is None:
-                accumulated = self._take(grads)
-                due = plan.due() or self._regroup()
-            steps, cohorts = due
-            if self._moving:
-                plan.retune([t._native(steps + 1) for t in self._transforms])
-            now = [group.at(steps) for group in self._groups]
-            rows = [self._row(now[g], t) for g, t in cohorts]
-            if accumulated is None:
-                finite, norm, factor = plan.finish(rows)
-            else:
-                finite, norm, factor = plan.finish_accumulated(rows, accumulated.plan)
+            report = None if self._accumulator else self._plan.step(grads)
+            if not report:
+                report = self._step(grads, begun=report is not None)
             if self._monitor is not None:
-                self._monitor._after_step(steps + 1)
-            if not finite and self._nonfinite == "raise":
-                self._refuse_nonfinite(grads, accumulated)
-            return new_report((steps + finite, now[0]["lr"], norm, factor, not finite))
+                self._monitor._after_step(report[0] + report[4])
+            if report[4] and self._nonfinite == "raise":
+                self._refuse_nonfinite(grads)
+            return new_report(report)
+
+    def _step(self, grads: Any, *, begun: bool) -> plans.Report:
+        """Take a step that the plan alone cannot."""
+        plan = self._plan
+        accumulated = None if begun else self._take(grads)
+        sums = accumulated.plan if accumulated else None
+        report = plan.finish(sums)
+        if not report:
+            self._make_ready()
+            report = plan.finish(sums)
+        assert report
+        return report
+
+    def _make_ready(self) -> None:
+        """Hand the plan its rows: for the next step, or for several where nothing moves."""
+        plan = self._plan
+        steps, cohorts, ahead = plan.due() or self._regroup()
+        if self._moving:
+            plan.retune([t._native(steps + 1) for t in self._transforms])
+        if self._moving or any(group.moving for group in self._groups):
+            ahead = 1
+        now = [group.at(steps) for group in self._groups]
+        rows = [[self._row(now[g], t + k) for g, t in cohorts] for k in range(ahead)]
+        plan.make_ready(rows, now[0]["lr"])
 
     def _take(self, grads: Any) -> Accumulator | None:
         """Begin a step where the plan's quick tests do not do; return what was accumulated."""
@@ -194,11 +209,12 @@ class Optimizer(Rule):
         self._plan.take(self._structure.flatten("grads", grads))
         return None
 
-    def _refuse_nonfinite(self, grads: Any, accumulated: Accumulator | None) -> None:
-        if accumulated is None:
-            self._buffers.refuse_nonfinite(self._structure.flatten("grads", grads))
+    def _refuse_nonfinite(self, grads: Any) -> None:
+        if grads is ACCUMULATED:
+            assert self._accumulator
+            self._buffers.refuse_nonfinite(self._accumulator.sums, "the sum of ")
         else:
-            self._buffers.refuse_nonfinite(accumulated.sums, "the sum of ")
+            self._buffers.refuse_nonfinite(self._structure.flatten("grads", grads))
 
     def accumulate(self, grads: Any) -> float:
         """Add the gradients of a micro-batch to those before; ``step()`` then takes their mean.
