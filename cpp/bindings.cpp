@@ -43,6 +43,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("get_num_threads", &get_num_threads);
   m.def("threads_library", &threads_library);
   m.def("rules", &rules);
+  m.def("plain", &plain);
   py::class_<Plan>(m, "Plan")
       .def(py::init<const std::string&, const py::list&, const py::list&, py::object,
                     const std::vector<Plan::TransformTuple>&, bool, bool>())

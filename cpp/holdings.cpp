@@ -11,7 +11,28 @@ bool is_array_type(PyTypeObject* type) {
   return type == reinterpret_cast<PyTypeObject*>(py::detail::npy_api::get().PyArray_Type_);
 }
 
+bool plain_one(py::handle array, bool writeable) {
+  using Api = py::detail::npy_api;
+  if (!is_array_type(Py_TYPE(array.ptr()))) return false;
+  const auto a = py::reinterpret_borrow<py::array>(array);
+  const int needed = Api::NPY_ARRAY_ALIGNED_ | (writeable ? Api::NPY_ARRAY_WRITEABLE_ : 0);
+  const int contiguous = Api::NPY_ARRAY_C_CONTIGUOUS_ | Api::NPY_ARRAY_F_CONTIGUOUS_;
+  return (is_f32(a) || is_f64(a)) && (a.flags() & needed) == needed && (a.flags() & contiguous);
+}
+
 }  // namespace
+
+bool plain(const py::list& arrays, bool writeable) {
+  Extents extents;
+  for (py::handle array : arrays) {
+    if (!plain_one(array, writeable)) return false;
+    const auto a = py::reinterpret_borrow<py::array>(array);
+    if (a.size() > 0) extents.add(extent_of(fields(a), a.itemsize()));
+  }
+  if (!writeable) return true;
+  extents.sort();
+  return extents.disjoint();
+}
 
 void Holdings::hold(const py::array& array, bool param) {
   if (!py::isinstance<py::array>(array) || !(is_f32(array) || is_f64(array))) {

@@ -8,6 +8,10 @@
 
 namespace instep {
 
+// Whether all of these are plainly right to work on: NumPy's own arrays of float32 or float64,
+// aligned and contiguous, and where they are to be written, writeable and apart from each other.
+bool plain(const py::list& arrays, bool writeable);
+
 class Holdings {
  public:
   Holdings(py::object judge, bool zero_grads) : judge_(std::move(judge)), zero_grads_(zero_grads) {}

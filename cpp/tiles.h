@@ -27,7 +27,7 @@ class Tiles {
   void add(const Stream& s) {
     const Grid grid = grid_of(s);
     if (grid == grid_)
-      members_[count_++] = {&s, grid.step, false, !made(s) && short_runs<T>(s, grid)};
+      members_[count_++] = {&s, grid.step, false, !is_made(s) && short_runs<T>(s, grid)};
   }
 
   // Calls f(block, first, n) for all blocks, tile by tile.
@@ -221,7 +221,7 @@ class Tiles {
     if (now.in) copy(i, now, below);
   }
 
-  bool made(const Stream& s) const {
+  bool is_made(const Stream& s) const {
     if constexpr (Read::kAsIs)
       return false;
     else
@@ -230,7 +230,7 @@ class Tiles {
 
   void copy(int i, const Stretch<T>& run, const char* next) {
     if constexpr (!Read::kAsIs) {
-      if (made(*members_[i].stream)) return make(run, next);
+      if (is_made(*members_[i].stream)) return make(run, next);
     }
     transpose(run.in, run.stride, run.columns, run.rows, members_[i].step, run.out, pitch_, next);
   }

@@ -19,7 +19,15 @@ W = np.ones(2)
     [
         (
             lambda: instep.SGD([W], learning_rate=1),  # type: ignore[call-arg]
-            r"^learning_rate: SGD has no such argument; it takes params, lr, momentum, .* backend$",
+            r"^learning_rate: SGD has no such argument; .* \(did you mean lr\?\)$",
+        ),
+        (
+            lambda: instep.Adam([W], beta_1=0.9),  # type: ignore[call-arg]
+            r"^beta_1: Adam has no such argument; .* \(did you mean betas\?\)$",
+        ),
+        (
+            lambda: instep.SGD([W], beta_1=0.9),  # type: ignore[call-arg]
+            r"^beta_1: SGD has no such argument; .* backend$",
         ),
         (
             lambda: instep.SGD([W], momentun=1),  # type: ignore[call-arg]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -11,6 +12,14 @@ import numpy as np
 from . import _validate as validate
 
 Slots = Sequence[np.ndarray | None]
+Plain = Callable[[list[np.ndarray], bool], bool]
+"""A quick test whether arrays are right to read or to write, together; False if it cannot tell."""
+
+
+def cannot_tell(arrays: list[np.ndarray], writeable: bool) -> bool:
+    """Leave every array to be looked at by itself."""
+    del arrays, writeable
+    return False
 
 
 class Buffers:
@@ -28,39 +37,44 @@ class Buffers:
         prefix: str = "params",
         grads: str = "grads",
         writeable: bool = True,
+        plain: Plain = cannot_tell,
     ) -> None:
         self.names = list(names)
         self._writeable = writeable
         self._grads = grads
+        self._plain = plain
         self._owned = [f"{prefix}{name}" for name in names]
-        self.params = [
-            validate.array(name, param, writeable=writeable)
-            for name, param in zip(self._owned, params, strict=True)
-        ]
+        self.params = list(params)
+        if not plain(self.params, writeable):
+            for name, param in zip(self._owned, self.params, strict=True):
+                validate.array(name, param, writeable=writeable)
         self.slots: list[Slots] = [()] * len(self.params)
         self._arrays = list(self.params)
 
-    def seal(self, slots: Sequence[Slots] = (), slot_names: Sequence[str] = ()) -> Buffers:
-        """Add the slots, refuse arrays that overlap, and note where everything is."""
+    def seal(
+        self,
+        slots: Sequence[Slots] = (),
+        slot_names: Sequence[str] = (),
+        *,
+        once: bool = False,
+    ) -> Buffers:
+        """Add the slots, refuse arrays that overlap, and note where all are, unless used once."""
         self.slots = list(slots) or self.slots
-        for i, row in enumerate(self.slots):
-            self._add_slots(i, row, slot_names)
-        self._shapes = [a.shape for a in self._arrays]
-        self._data = [a.ctypes.data for a in self._arrays]
-        self._bounds = [validate.bounds(a) for a in self._arrays]
-        self._order = sorted(range(len(self._bounds)), key=self._bounds.__getitem__)
-        self._lows = [self._bounds[k][0] for k in self._order]
-        self._reach = list(accumulate((self._bounds[k][1] for k in self._order), max))
-        if self._writeable:
+        all_plain = self._plain([*self.params, *_present(self.slots)], self._writeable)
+        for i, row in enumerate(slots):
+            self._add_slots(i, row, slot_names, all_plain)
+        if not all_plain and self._writeable:
             validate.check_disjoint(self._owned, self._arrays)
+        self._then = [] if once else [(a.shape, a.ctypes.data) for a in self._arrays]
         return self
 
-    def _add_slots(self, i: int, row: Slots, slot_names: Sequence[str]) -> None:
+    def _add_slots(self, i: int, row: Slots, slot_names: Sequence[str], all_plain: bool) -> None:
         for slot_name, slot in zip(slot_names, row, strict=False):
             if slot is None:
                 continue
             name = f"{slot_name}{self.names[i]}"
-            validate.array(name, slot, writeable=True, dtype=self.params[i].dtype)
+            if not all_plain:
+                validate.array(name, slot, writeable=True, dtype=self.params[i].dtype)
             self._must_match(name, slot, i)
             self._owned.append(name)
             self._arrays.append(slot)
@@ -96,14 +110,25 @@ class Buffers:
                 )
         return g
 
+    @cached_property
+    def _by_address(self) -> list[tuple[int, int, int]]:
+        """Return lowest address, end and number of each owned array, in order."""
+        bounds = [validate.bounds(a) for a in self._arrays]
+        return sorted((low, high, k) for k, (low, high) in enumerate(bounds))
+
+    @cached_property
+    def _reach(self) -> list[int]:
+        return list(accumulate((high for _, high, _ in self._by_address), max))
+
     def _near(self, bounds: tuple[int, int]) -> Iterator[int]:
         """Find the owned arrays whose addresses reach into these bounds."""
         low, high = bounds
-        for place in range(bisect_left(self._lows, high) - 1, -1, -1):
+        for place in range(bisect_left(self._by_address, (high,)) - 1, -1, -1):
             if self._reach[place] <= low:
                 return
-            if self._bounds[self._order[place]][1] > low:
-                yield self._order[place]
+            _, end, k = self._by_address[place]
+            if end > low:
+                yield k
 
     def refuse_nonfinite(self, grads: Sequence[np.ndarray | None], of: str = "") -> None:
         """Raise for the first gradient with an infinity or a NaN."""
@@ -125,8 +150,8 @@ class Buffers:
 
     def check_unchanged(self) -> None:
         """Refuse to go on where an array was resized, moved or locked since the start."""
-        then = zip(self._owned, self._arrays, self._shapes, self._data, strict=True)
-        for name, a, shape, data in then:
+        then = zip(self._owned, self._arrays, self._then, strict=bool(self._then))
+        for name, a, (shape, data) in then:
             if a.shape != shape or a.ctypes.data != data:
                 raise ValueError(
                     f"{name}: must not be resized or moved while an optimizer holds it; "
@@ -134,3 +159,7 @@ class Buffers:
                 )
             if self._writeable and not a.flags.writeable:
                 raise ValueError(f"{name}: must be writeable; got a read-only array")
+
+
+def _present(slots: Sequence[Slots]) -> Iterator[np.ndarray]:
+    return (slot for row in slots for slot in row if slot is not None)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from . import _noise, _reductions
-from ._buffers import Buffers
+from ._buffers import Buffers, Plain, cannot_tell
 from .transforms import Context, Native, Transform
 
 NO_DECAY, L2_DECAY, DECOUPLED_DECAY = range(3)
@@ -280,6 +280,15 @@ class ReferencePlan:
     def all_finite(self) -> bool:
         """Return whether no element of any array is infinite or NaN."""
         return _reductions.all_finite(self._params)
+
+
+def plain_for(backend: str) -> Plain:
+    """Return the quick test of arrays that a backend has."""
+    if backend == "reference":
+        return cannot_tell
+    from ._core import plain  # noqa: PLC0415 - the reference needs no native code
+
+    return plain
 
 
 def make_plan(

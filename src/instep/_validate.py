@@ -39,12 +39,12 @@ def number(
     rule = ", ".join(rules)
 
     def check(name: str, value: Any) -> float:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        if not _is_real(value):
             raise TypeError(f"{name}: must be {rule}; got {shown(value)}")
         try:
             x = float(value)
         except OverflowError:  # an integer beyond all floats
-            x = math.inf if value > 0 else -math.inf  # type: ignore[operator]
+            x = math.inf if value > 0 else -math.inf
         inside = math.isfinite(x) and low <= x <= high
         inside = inside and (above is None or x > above) and (below is None or x < below)
         if not inside:
@@ -52,6 +52,12 @@ def number(
         return x
 
     return check
+
+
+def _is_real(value: object) -> bool:
+    if type(value) is float:  # to ask an abstract class takes ten times as long
+        return True
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
 def pair(first: Check, second: Check) -> Check:
@@ -103,10 +109,28 @@ def count(name: str, value: Any, at_least: int, at_most: int | None = None) -> i
     return n
 
 
+ELSEWHERE = {
+    "learning_rate": "lr",
+    "step_size": "lr",
+    "alpha": "lr",
+    "epsilon": "eps",
+    "beta_1": "betas",
+    "beta_2": "betas",
+    "b1": "betas",
+    "b2": "betas",
+    "decay": "weight_decay",
+    "clipnorm": "transforms",
+    "global_clipnorm": "transforms",
+    "clipvalue": "transforms",
+}
+"""What hyperparameters are called in Keras, optax and the papers."""
+
+
 def known(name: str, names: Iterable[str]) -> str:
     """List the names that there are, for a message about one that is not among them."""
     there = list(names)
-    near = difflib.get_close_matches(name, there, n=1)
+    near = [ELSEWHERE[name]] if ELSEWHERE.get(name) in there else []
+    near = near or difflib.get_close_matches(name, there, n=1)
     return ", ".join(there) + (f" (did you mean {near[0]}?)" if near else "")
 
 
@@ -183,6 +207,8 @@ def _is_dtype(value: Any, dtype: np.dtype[Any]) -> bool:
 
 def overlaps_itself(a: np.ndarray) -> bool:
     """Whether two elements of an array share memory."""
+    if a.flags.c_contiguous:
+        return False
     axes = sorted((abs(s), n) for s, n in zip(a.strides, a.shape, strict=True) if n != 1)
     reach = a.itemsize
     for stride, n in axes:

@@ -51,7 +51,8 @@ class Optimizer(Rule):
         self._options = {k: v for k, v in chosen.items() if v not in (OPTIONS[k].default, [])}
         self._groups, self._structure = make_groups(params, hyper, self._rules(hyper))
         leaves = self._structure.leaves
-        self._buffers = Buffers(self._structure.names, leaves)
+        plain = plans.plain_for(chosen["backend"])
+        self._buffers = Buffers(self._structure.names, leaves, plain=plain)
         owners = [g for g, n in enumerate(self._structure.sizes) for _ in range(n)]
         self._owners = owners
         self._state = [
