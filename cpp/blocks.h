@@ -30,6 +30,7 @@ class Blocks {
 
   void update(int64_t begin, int64_t end) {
     needs_grad_ = !work_.trust || info_.measures_gradient || work_.zero_grads;
+    if (!needs_grad_ && tensor_.memory) arrays_ = tensor_.memory;
     Chain<T> chain;
     if (direct() && (!needs_grad_ || chained(work_, tensor_, chain))) {
       T* slot[kMaxSlots];
@@ -90,11 +91,15 @@ class Blocks {
   }
 
   // For what works on each element by itself: blocks that end with the rows of tiles, where rows
-  // are long or would have few places in the caches without what is then left between them.
+  // are long, or would have few places in the caches without what is then left between them, or are
+  // all that the parameter has side by side.
   Range loose(int64_t begin, int64_t end) const {
     const Stream* streams[kMostStreams];
     const int64_t columns = grid_for(streams, streams_of(Source::update, streams)).columns;
-    const bool by_rows = columns > 0 && (columns % (kBlock / 4) == 0 || columns >= 2 * kBlock);
+    const Stream& p = arrays_->param;
+    const bool in_place = p.ndim > 1 && p.shape[p.ndim - 1] == columns;
+    const bool by_rows =
+        columns >= kBlock / 8 && (columns % (kBlock / 4) == 0 || in_place || columns >= 2 * kBlock);
     const Cut cut = {by_rows ? columns : tensor_.size};
     return {cut, cut.from(begin), cut.from(end)};
   }

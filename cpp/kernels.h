@@ -47,6 +47,7 @@ struct Tensor {
   bool by_rows;  // has two axes or more
   Arrays own;
   const Arrays* logical;  // null where that is the same
+  const Arrays* memory;   // the order of its memory, where its own suits the gradient instead
   Stream places;          // of its own order in C order, for noise
 };
 

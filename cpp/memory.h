@@ -38,28 +38,6 @@ void walk(const Stream& s, int64_t first, int64_t n, Run run) {
   }
 }
 
-// The block as contiguous elements: in the array itself where possible, else copied to scratch.
-template <class T>
-T* load(const Stream& s, int64_t first, int64_t n, T* scratch) {
-  if (contiguous(s)) return reinterpret_cast<T*>(s.data) + first;
-  T* out = scratch;
-  walk(s, first, n, [&out](const char* in, int64_t stride, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) out[i] = *reinterpret_cast<const T*>(in + i * stride);
-    out += count;
-  });
-  return scratch;
-}
-
-// Writes back what `load` copied; nothing to do where it did not.
-template <class T>
-void store(const Stream& s, int64_t first, int64_t n, const T* block) {
-  if (contiguous(s)) return;
-  walk(s, first, n, [&block](char* out, int64_t stride, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) *reinterpret_cast<T*>(out + i * stride) = block[i];
-    block += count;
-  });
-}
-
 // Copies n elements, from the first on: to places before them if the two overlap. memmove may
 // choose rep movsb for that, which takes ten times as long where the distance is nearly a multiple
 // of a page.
@@ -72,6 +50,51 @@ void copy_forward(const T* from, T* to, int64_t n) {
     __builtin_memcpy(to + i, &v, sizeof v);
   }
   for (; i < n; ++i) to[i] = from[i];
+}
+
+// The elements [first, first + n) where they lie side by side, else null.
+template <class T>
+T* in_place(const Stream& s, int64_t first, int64_t n) {
+  if (contiguous(s)) return reinterpret_cast<T*>(s.data) + first;
+  const int inner = s.ndim - 1;
+  const int64_t at = first % s.shape[inner];
+  if (s.strides[inner] != sizeof(T) || at + n > s.shape[inner]) return nullptr;
+  char* outer = s.data;
+  int64_t rest = first / s.shape[inner];
+  for (int d = inner - 1; d >= 0; --d, rest /= s.shape[d + 1]) {
+    outer += rest % s.shape[d] * s.strides[d];
+  }
+  return reinterpret_cast<T*>(outer) + at;
+}
+
+// The block as contiguous elements: in the array itself where possible, else copied to scratch.
+template <class T>
+T* load(const Stream& s, int64_t first, int64_t n, T* scratch) {
+  if (T* block = in_place<T>(s, first, n)) return block;
+  T* out = scratch;
+  walk(s, first, n, [&out](const char* in, int64_t stride, int64_t count) {
+    if (stride == sizeof(T)) {
+      copy_forward(reinterpret_cast<const T*>(in), out, count);
+    } else {
+      for (int64_t i = 0; i < count; ++i) out[i] = *reinterpret_cast<const T*>(in + i * stride);
+    }
+    out += count;
+  });
+  return scratch;
+}
+
+// Writes back what `load` copied; nothing to do where it did not.
+template <class T>
+void store(const Stream& s, int64_t first, int64_t n, const T* block) {
+  if (in_place<T>(s, first, n) == block) return;
+  walk(s, first, n, [&block](char* out, int64_t stride, int64_t count) {
+    if (stride == sizeof(T)) {
+      copy_forward(block, reinterpret_cast<T*>(out), count);
+    } else {
+      for (int64_t i = 0; i < count; ++i) *reinterpret_cast<T*>(out + i * stride) = block[i];
+    }
+    block += count;
+  });
 }
 
 template <class T>

@@ -61,27 +61,58 @@ std::vector<int> Plan::axes_of(const py::array& param) {
   constexpr int64_t kLeastRun = 8;
   std::vector<int> axes = memory_axes(param);
   if (!pipeline_.noisy()) return axes;
-  const Grid grid = grid_of(places_of(param, axes, storage_.emplace_back(2 * param.ndim()).data()));
+  const Grid grid = grid_of(places_along(param, axes));
+  const std::vector<int> beside = axes_beside(param, axes);
+  if (!beside.empty()) return beside;
   return grid.columns > 0 && grid.rows < kLeastRun ? logical_axes(param) : axes;
 }
 
+Stream Plan::places_along(const py::array& param, const std::vector<int>& axes) {
+  return places_of(param, axes, storage_.emplace_back(2 * param.ndim()).data());
+}
+
+// Where a gradient in C order has few elements beside one another along these axes, as of filters,
+// each line would be read as often as it has parts: all axes in C order but the one that is fastest
+// in memory, which is last, as a matrix is transposed. None where that is no better, or that axis
+// is short.
+std::vector<int> Plan::axes_beside(const py::array& param, const std::vector<int>& axes) {
+  constexpr int64_t kLeastRun = 128, kFew = 16;
+  const auto rows_along = [&](const std::vector<int>& order) {
+    return grid_of(places_along(param, order)).rows;
+  };
+  const int64_t rows = rows_along(axes);
+  const auto longer = [&](int axis) { return param.shape(axis) > 1; };
+  const auto last = std::find_if(axes.rbegin(), axes.rend(), longer);
+  if (rows == 0 || rows >= kFew || param.shape(*last) < kLeastRun) return {};
+  std::vector<int> beside = logical_axes(param);
+  beside.erase(beside.begin() + *last);
+  beside.push_back(*last);
+  return rows_along(beside) > rows ? beside : std::vector<int>{};
+}
+
+Plan::Order Plan::order_of(const py::array& param, const py::tuple& slots, std::vector<int> axes) {
+  Order order = {std::move(axes), {}, {}, param.size()};
+  order.arrays = arrays_of(param, slots, order.axes);
+  if (param.ndim() > 1) order.row_run = elements_within(param, order.axes, 0);
+  if (pipeline_.noisy()) order.places = places_along(param, order.axes);
+  return order;
+}
+
 void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
-  axes_.push_back(axes_of(param));
-  const std::vector<int>& axes = axes_.back();
   Tensor tensor{};
   tensor.size = param.size();
   tensor.by_rows = param.ndim() > 1;
   tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
-  tensor.row_run = tensor.by_rows ? elements_within(param, axes, 0) : tensor.size;
   tensor.dtype = is_f32(param) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
-  tensor.own = arrays_of(param, slots, axes);
+  orders_.push_back(order_of(param, slots, axes_of(param)));
+  follow(tensor, orders_.back());
+  const std::vector<int>& axes = orders_.back().axes;
   const bool in_order = std::is_sorted(axes.begin(), axes.end());
   logical_.push_back(in_order ? Arrays{} : arrays_of(param, slots, logical_axes(param)));
   if (!in_order) tensor.logical = &logical_.back();
-  if (pipeline_.noisy()) {
-    tensor.places = places_of(param, axes, storage_.emplace_back(2 * param.ndim()).data());
-  }
+  const std::vector<int> beside = in_order ? std::vector<int>{} : axes_beside(param, axes);
+  beside_.push_back(beside.empty() ? Order{} : order_of(param, slots, beside));
   for (py::handle slot : slots) {
     if (!slot.is_none()) holdings_.hold(py::reinterpret_borrow<py::array>(slot), false);
   }
@@ -107,6 +138,13 @@ Arrays Plan::arrays_of(const py::array& param, const py::tuple& slots,
   return arrays;
 }
 
+void Plan::follow(Tensor& tensor, const Order& order) const {
+  tensor.own = order.arrays;
+  tensor.places = order.places;
+  tensor.row_run = order.row_run;
+}
+
+// Norms that are observed are summed in the order of memory, whatever the gradient's.
 void Plan::use_gradient(size_t i, const py::array& grad) {
   Tensor& tensor = pipeline_.tensors[i];
   tensor.active = true;
@@ -116,7 +154,12 @@ void Plan::use_gradient(size_t i, const py::array& grad) {
     tensor.own.grad = {data_of(grad), storage, storage, 0};
     return;
   }
-  tensor.own.grad = stream_of(grad, axes_[i], storage);
+  const bool in_c = grad.flags() & py::array::c_style;
+  const bool two = !beside_[i].axes.empty(), apart = two && in_c && !observed_;
+  const Order& order = apart ? beside_[i] : orders_[i];
+  if (two) follow(tensor, order);
+  tensor.memory = apart ? &orders_[i].arrays : nullptr;
+  tensor.own.grad = stream_of(grad, order.axes, storage);
   if (tensor.logical) {
     logical_[i].grad = stream_of(grad, logical_axes(grad), storage + 2 * grad.ndim());
   }

@@ -18,16 +18,17 @@ from instep._history import History, Recent
 from test_bits import seed_of
 
 Engines = Callable[[], Iterator[str]]
-C, F = Permuted((0, 1)), Permuted((1, 0))
+C, F = Permuted((0, 1, 2)), Permuted((2, 1, 0))
 LAYOUTS = {
     "C": (C, C),
     "F": (F, F),
     "C, F": (C, F),
     "F, C": (F, C),
-    "sliced": (Permuted((0, 1), step=2), Permuted((1, 0), pad=2)),
+    "sliced": (Permuted((0, 1, 2), step=2), Permuted((2, 1, 0), pad=2)),
 }
-# The last but one is beyond the threading threshold, and noise walks the last in C order.
-SHAPES = [(5, 7), (1, 3), (0, 4), (40, 1100), (50, 3)]
+# The fourth is beyond the threading threshold; noise walks the fifth in C order, where memory is in F
+# order, and the last in another than both.
+SHAPES = [(5, 7, 1), (1, 3, 1), (0, 4, 1), (40, 1100, 1), (50, 3, 1), (150, 5, 2)]
 TRANSFORMS = {
     "none": [],
     "clip": [instep.ClipByValue(0.5), instep.ClipByGlobalNorm(1.0)],

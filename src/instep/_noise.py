@@ -71,8 +71,10 @@ def box_muller(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def walked_axes(a: np.ndarray, noisy: bool) -> list[int]:
     """Return the axes in memory's order, as the native walk has them, the fastest one last.
 
-    With noise it is C order where fewer than eight elements would follow one another in both:
-    the last axes, if they are neighbours in memory too, but not the fastest there.
+    With noise it is another where few elements would follow one another in both: the last axes, if
+    they are neighbours in memory too, but not the fastest there. Of fewer than sixteen it is C
+    order but for the axis that is fastest in memory, which stays the last, if that axis is long
+    and more follow one another then; else of fewer than eight it is C order.
     """
     axes = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
     walk = [axis for axis in axes if a.shape[axis] != 1]
@@ -85,7 +87,12 @@ def walked_axes(a: np.ndarray, noisy: bool) -> list[int]:
         order.pop()
     run = math.prod(a.shape[axis] for axis in walk[first:behind])
     beside = math.prod(a.shape[axis] for axis in walk[behind:])
-    return sorted(axes) if behind < len(walk) and run < 8 and run * beside >= 64 else axes
+    if behind == len(walk) or run >= 16 or run * beside < 64:
+        return axes
+    last = walk[-1]
+    if a.shape[last] >= 128 and math.prod(a.shape[last + 1 :]) > run:
+        return [*(axis for axis in range(a.ndim) if axis != last), last]
+    return sorted(axes) if run < 8 else axes
 
 
 def normals(size: int, tensor: int, step: int, seed: int) -> np.ndarray:
