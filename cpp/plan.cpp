@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "grid.h"
-
 namespace instep {
 namespace {
 
@@ -25,6 +23,7 @@ Plan::Plan(const std::string& rule, const py::list& params, const py::list& slot
            py::object buffers, const std::vector<TransformTuple>& transforms, bool check_finite,
            bool zero_grads)
     : pipeline_(rule, transforms_from(transforms)),
+      walks_(pipeline_.noisy()),
       holdings_(std::move(buffers), zero_grads),
       check_finite_(check_finite),
       zero_grads_(zero_grads) {
@@ -55,49 +54,6 @@ Plan::Use::~Use() {
   plan_.busy_ = false;
 }
 
-// In memory's order, unless noise would be drawn for runs that are shorter than what four elements
-// share is worth.
-std::vector<int> Plan::axes_of(const py::array& param) {
-  constexpr int64_t kLeastRun = 8;
-  std::vector<int> axes = memory_axes(param);
-  if (!pipeline_.noisy()) return axes;
-  const Grid grid = grid_of(places_along(param, axes));
-  const std::vector<int> beside = axes_beside(param, axes);
-  if (!beside.empty()) return beside;
-  return grid.columns > 0 && grid.rows < kLeastRun ? logical_axes(param) : axes;
-}
-
-Stream Plan::places_along(const py::array& param, const std::vector<int>& axes) {
-  return places_of(param, axes, storage_.emplace_back(2 * param.ndim()).data());
-}
-
-// Where a gradient in C order has few elements beside one another along these axes, as of filters,
-// each line would be read as often as it has parts: all axes in C order but the one that is fastest
-// in memory, which is last, as a matrix is transposed. None where that is no better, or that axis
-// is short.
-std::vector<int> Plan::axes_beside(const py::array& param, const std::vector<int>& axes) {
-  constexpr int64_t kLeastRun = 128, kFew = 16;
-  const auto rows_along = [&](const std::vector<int>& order) {
-    return grid_of(places_along(param, order)).rows;
-  };
-  const int64_t rows = rows_along(axes);
-  const auto longer = [&](int axis) { return param.shape(axis) > 1; };
-  const auto last = std::find_if(axes.rbegin(), axes.rend(), longer);
-  if (rows == 0 || rows >= kFew || param.shape(*last) < kLeastRun) return {};
-  std::vector<int> beside = logical_axes(param);
-  beside.erase(beside.begin() + *last);
-  beside.push_back(*last);
-  return rows_along(beside) > rows ? beside : std::vector<int>{};
-}
-
-Plan::Order Plan::order_of(const py::array& param, const py::tuple& slots, std::vector<int> axes) {
-  Order order = {std::move(axes), {}, {}, param.size()};
-  order.arrays = arrays_of(param, slots, order.axes);
-  if (param.ndim() > 1) order.row_run = elements_within(param, order.axes, 0);
-  if (pipeline_.noisy()) order.places = places_along(param, order.axes);
-  return order;
-}
-
 void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
   Tensor tensor{};
   tensor.size = param.size();
@@ -105,64 +61,18 @@ void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
   tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
   tensor.dtype = is_f32(param) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
-  orders_.push_back(order_of(param, slots, axes_of(param)));
-  follow(tensor, orders_.back());
-  const std::vector<int>& axes = orders_.back().axes;
-  const bool in_order = std::is_sorted(axes.begin(), axes.end());
-  logical_.push_back(in_order ? Arrays{} : arrays_of(param, slots, logical_axes(param)));
-  if (!in_order) tensor.logical = &logical_.back();
-  const std::vector<int> beside = in_order ? std::vector<int>{} : axes_beside(param, axes);
-  beside_.push_back(beside.empty() ? Order{} : order_of(param, slots, beside));
+  walks_.add(param, slots, tensor);
   for (py::handle slot : slots) {
     if (!slot.is_none()) holdings_.hold(py::reinterpret_borrow<py::array>(slot), false);
   }
-  grad_storage_.push_back(storage_.emplace_back(4 * param.ndim()).data());
   pipeline_.tensors.push_back(tensor);
 }
 
-Arrays Plan::arrays_of(const py::array& param, const py::tuple& slots,
-                       const std::vector<int>& axes) {
-  const auto stream = [&](const py::array& a) {
-    return stream_of(a, axes, storage_.emplace_back(2 * a.ndim()).data());
-  };
-  Arrays arrays{};
-  arrays.param = stream(param);
-  for (size_t k = 0; k < slots.size(); ++k) {
-    if (slots[k].is_none()) continue;
-    const py::array slot = py::reinterpret_borrow<py::array>(slots[k]);
-    if (!same_shape(fields(slot), fields(param)) || is_f32(slot) != is_f32(param)) {
-      throw py::type_error("instep._core.Plan: a slot differs from its parameter");
-    }
-    arrays.slot[k] = stream(slot);
-  }
-  return arrays;
-}
-
-void Plan::follow(Tensor& tensor, const Order& order) const {
-  tensor.own = order.arrays;
-  tensor.places = order.places;
-  tensor.row_run = order.row_run;
-}
-
-// Norms that are observed are summed in the order of memory, whatever the gradient's.
 void Plan::use_gradient(size_t i, const py::array& grad) {
   Tensor& tensor = pipeline_.tensors[i];
   tensor.active = true;
   active_ += tensor.size;
-  int64_t* storage = grad_storage_[i];
-  if (!tensor.logical && (grad.flags() & py::array::c_style)) {
-    tensor.own.grad = {data_of(grad), storage, storage, 0};
-    return;
-  }
-  const bool in_c = grad.flags() & py::array::c_style;
-  const bool two = !beside_[i].axes.empty(), apart = two && in_c && !observed_;
-  const Order& order = apart ? beside_[i] : orders_[i];
-  if (two) follow(tensor, order);
-  tensor.memory = apart ? &orders_[i].arrays : nullptr;
-  tensor.own.grad = stream_of(grad, order.axes, storage);
-  if (tensor.logical) {
-    logical_[i].grad = stream_of(grad, logical_axes(grad), storage + 2 * grad.ndim());
-  }
+  walks_.follow(tensor, grad, bool(observed_));
 }
 
 py::object Plan::step(const py::object& grads) {

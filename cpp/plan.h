@@ -1,7 +1,6 @@
 // NumPy arrays as tensors of a pipeline: which memory they use, in which order it is walked, and
 // whether what a step is handed still fits.
 #pragma once
-#include <deque>
 #include <string>
 #include <tuple>
 
@@ -9,6 +8,7 @@
 #include "pipeline.h"
 #include "rows.h"
 #include "tree.h"
+#include "walks.h"
 
 namespace instep {
 
@@ -81,22 +81,8 @@ class Plan {
     Plan& plan_;
   };
 
-  // A walk of a parameter, outermost axis first, and what a tensor has in that order.
-  struct Order {
-    std::vector<int> axes;
-    Arrays arrays;
-    Stream places;
-    int64_t row_run;
-  };
-
   void refuse_busy() const;
-  Stream places_along(const py::array& param, const std::vector<int>& axes);
-  std::vector<int> axes_of(const py::array& param);
-  std::vector<int> axes_beside(const py::array& param, const std::vector<int>& axes);
   void add_tensor(const py::array& param, const py::tuple& slots);
-  Order order_of(const py::array& param, const py::tuple& slots, std::vector<int> axes);
-  Arrays arrays_of(const py::array& param, const py::tuple& slots, const std::vector<int>& axes);
-  void follow(Tensor& tensor, const Order& order) const;
   void set_gradients();
   void use_gradient(size_t i, const py::array& grad);
   void use_params_as_gradients();
@@ -108,6 +94,7 @@ class Plan {
   void write_observed();
 
   Pipeline pipeline_;
+  Walks walks_;
   Holdings holdings_;
   Tree tree_;
   bool check_finite_, zero_grads_;
@@ -117,11 +104,6 @@ class Plan {
   ComingRows coming_;
   py::object lr_;  // what reports say
   std::vector<int> group_of_;
-  std::deque<Order> orders_;                  // of each parameter: that of its memory,
-  std::vector<Order> beside_;                 // and one for gradients in C order, or no axes
-  std::deque<Arrays> logical_;                // of each whose axes are not in C order
-  std::deque<std::vector<int64_t>> storage_;  // shapes and strides that streams point to
-  std::vector<int64_t*> grad_storage_;
   std::vector<py::object> grads_;  // the caller's list may change while the interpreter is released
   int64_t active_ = 0;             // elements of the gradients
   bool all_active_ = true;
