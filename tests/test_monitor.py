@@ -26,8 +26,8 @@ LAYOUTS = {
     "F, C": (F, C),
     "sliced": (Permuted((0, 1, 2), step=2), Permuted((2, 1, 0), pad=2)),
 }
-# The fourth is beyond the threading threshold; where memory is in F order noise walks the fifth in C
-# order, and the last in another than both.
+# The fourth is beyond the threading threshold; in F order noise walks the fifth in C order, and the
+# last in another than both.
 SHAPES = [(5, 7, 1), (1, 3, 1), (0, 4, 1), (40, 1100, 1), (50, 3, 1), (150, 5, 2)]
 TRANSFORMS = {
     "none": [],

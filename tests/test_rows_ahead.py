@@ -131,14 +131,17 @@ def test_schedules_are_asked_once_in_each_attempt(backend: Any) -> None:
     assert asked == [0, 1, 2, 2]
 
 
-def test_rows_are_made_ahead_only_where_hyperparameters_stand_still(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made: list[int] = []
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect for which steps Adam's rows are made."""
+    steps: list[int] = []
     row = instep.Adam._row
-    monkeypatch.setattr(
-        instep.Adam, "_row", classmethod(lambda cls, h, t: made.append(t) or row(h, t))
-    )
+    noted = classmethod(lambda cls, h, t: steps.append(t) or row(h, t))
+    monkeypatch.setattr(instep.Adam, "_row", noted)
+    return steps
+
+
+def test_rows_are_made_ahead_only_where_hyperparameters_stand_still(made: list[int]) -> None:
     w = np.ones(3)
     opt = instep.Adam([w])
     for _ in range(20):
@@ -151,14 +154,7 @@ def test_rows_are_made_ahead_only_where_hyperparameters_stand_still(
         assert made == [step + 1]
 
 
-def test_many_groups_make_no_more_rows_ahead_than_a_pause_allows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made: list[int] = []
-    row = instep.Adam._row
-    monkeypatch.setattr(
-        instep.Adam, "_row", classmethod(lambda cls, h, t: made.append(t) or row(h, t))
-    )
+def test_many_groups_make_no_more_rows_ahead_than_a_pause_allows(made: list[int]) -> None:
     params = [np.ones(1) for _ in range(30)]
     opt = instep.Adam([{"params": [p]} for p in params])
     grads = [[np.ones(1)] for _ in params]
