@@ -112,16 +112,41 @@ def test_step_functions_are_named(module: Any) -> None:
 
 def test_misspelt_attributes_are_refused() -> None:
     opt = instep.SGD([np.ones(1)], lr=0.5)
-    for name, hint in (("learning_rate", "lr"), ("momentum", r"param_groups\[0\]\['momentum'\]")):
-        with pytest.raises(
-            AttributeError, match=rf"^{name}: SGD has no such attribute; set {hint}$"
-        ):
+    for name, hint in (
+        ("learning_rate", "; set lr"),
+        ("momentum", r"; set param_groups\[0\]\['momentum'\]"),
+        ("weight_deca", r"; set param_groups\[0\]\['weight_decay'\]"),
+        ("nonfinite", "; it is chosen at construction"),
+        ("foo", ""),
+        ("clipnorm", ""),
+    ):
+        with pytest.raises(AttributeError, match=rf"^{name}: SGD has no such attribute{hint}$"):
             setattr(opt, name, 0.1)
         assert not hasattr(opt, name)
     with pytest.raises(AttributeError, match="steps"):
         opt.steps = 3  # type: ignore[misc]
     opt.lr = 0.25
     assert opt.lr == 0.25
+
+
+def test_a_schedule_that_raises_is_named() -> None:
+    wrong: Any = instep.schedules.cosine
+    w, g = np.ones(1), np.ones(1)
+    for name, act in (
+        ("lr", lambda: instep.SGD([w], lr=wrong).step([g])),
+        ("params[0]['lr']", lambda: instep.SGD([{"params": [w], "lr": wrong}]).step([[g]])),
+        ("Scale: factor", lambda: instep.SGD([w], transforms=[instep.Scale(wrong)])),
+    ):
+        with pytest.raises(TypeError, match="total_steps") as caught:
+            act()
+        note = f"{name}: raised by its schedule, which was asked for step 0"
+        assert caught.value.__notes__ == [note]
+        assert w == 1
+
+
+def test_functions_are_called_by_their_names() -> None:
+    with pytest.raises(TypeError, match=r"^clip_by_global_norm_\(\) missing 1 .* 'max_norm'$"):
+        functional.clip_by_global_norm_([W])  # type: ignore[call-arg]
 
 
 def test_repr() -> None:

@@ -213,6 +213,11 @@ class Functions:
         plan.finish()
 
 
+for _name, _function in vars(Functions).items():
+    if inspect.isfunction(_function):
+        _function.__qualname__ = _name  # as Python's own messages call it
+
+
 def binder(
     signature: inspect.Signature,
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:

@@ -169,7 +169,7 @@ class ParamGroup(MutableMapping[str, Any]):
             return self._values
         now = self._values.copy()
         for name, shown, schedule in self._moving:
-            now[name] = self._rules.checks[name](shown, schedule(step))
+            now[name] = self._rules.checks[name](shown, validate.asked(shown, schedule, step))
         self._check_together(now, self._place)
         return now
 

@@ -126,12 +126,28 @@ ELSEWHERE = {
 """What hyperparameters are called in Keras, optax and the papers."""
 
 
-def known(name: str, names: Iterable[str]) -> str:
-    """List the names that there are, for a message about one that is not among them."""
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that was probably meant."""
     there = list(names)
     near = [ELSEWHERE[name]] if ELSEWHERE.get(name) in there else []
     near = near or difflib.get_close_matches(name, there, n=1)
-    return ", ".join(there) + (f" (did you mean {near[0]}?)" if near else "")
+    return near[0] if near else None
+
+
+def known(name: str, names: Iterable[str]) -> str:
+    """List the names that there are, for a message about one that is not among them."""
+    there = list(names)
+    near = nearest(name, there)
+    return ", ".join(there) + (f" (did you mean {near}?)" if near else "")
+
+
+def asked(name: str, schedule: Callable[[int], Any], step: int) -> Any:
+    """Return what a schedule says for a step; an exception of its own is told whose it is."""
+    try:
+        return schedule(step)
+    except Exception as error:
+        error.add_note(f"{name}: raised by its schedule, which was asked for step {step}")
+        raise
 
 
 def few(members: Iterable[Any]) -> str:

@@ -84,7 +84,7 @@ class Optimizer(Rule):
         for group in self._groups:
             group.changed = self._plan.forget_rows
         self._archive = Archive(
-            type(self).__name__, self._structure, self._groups, self._transforms, self._state
+            type(self).__name__, self._structure, self._groups, chosen["transforms"], self._state
         )
         self._regroup()
 
@@ -290,9 +290,17 @@ class Optimizer(Rule):
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse attributes that there are not: ``opt.learning_rate = 0.1`` would do nothing."""
         if not name.startswith("_") and not hasattr(type(self), name):
-            hint = f"param_groups[0][{name!r}]" if name in self._groups[0] else "lr"
-            raise AttributeError(f"{name}: {type(self).__name__} has no such attribute; set {hint}")
+            self._refuse_attribute(name)
         object.__setattr__(self, name, value)
+
+    def _refuse_attribute(self, name: str) -> NoReturn:
+        if name in OPTIONS:
+            hint = "; it is chosen at construction"
+        else:
+            near = validate.nearest(name, [*self._groups[0], "transforms"])
+            place = "lr" if near == "lr" else f"param_groups[0][{near!r}]"
+            hint = f"; set {place}" if near in self._groups[0] else ""
+        raise AttributeError(f"{name}: {type(self).__name__} has no such attribute{hint}")
 
     def __repr__(self) -> str:
         """Show each group with its hyperparameters, options that were chosen, and the steps."""

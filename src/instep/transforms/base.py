@@ -72,8 +72,13 @@ class Transform(ABC):
 
     def _values(self, step: int) -> list[Any]:
         """Return the arguments for a step (from 1), schedules evaluated and checked."""
-        pairs = [(name, getattr(self, name)) for name in self._arguments()]
-        return [self._checked(name, v(step - 1)) if callable(v) else v for name, v in pairs]
+        return [self._value(name, getattr(self, name), step) for name in self._arguments()]
+
+    def _value(self, name: str, value: Any, step: int) -> Any:
+        if not callable(value):
+            return value
+        asked = validate.asked(f"{type(self).__name__}: {name}", value, step - 1)
+        return self._checked(name, asked)
 
     def schedules(self) -> dict[str, Callable[[int], float]]:
         """Return those of the arguments that are functions of the steps taken."""
