@@ -180,11 +180,11 @@ py::tuple Plan::finish(Plan* sums) {
 
 py::tuple Plan::attempt(const Accumulated& accumulated) {
   const Use use(*this);
+  coming_.take(pipeline_.rows);  // before Python is asked about gradients: it may set a rate
   set_gradients();
   if (!accumulated.sums.empty() && accumulated.sums.size() != pipeline_.tensors.size()) {
     throw std::invalid_argument("instep._core.Plan: wrong number of sums");
   }
-  coming_.take(pipeline_.rows);
   const Outcome outcome = run(accumulated);
   if (outcome.finite) advance();
   if (observed_) write_observed();

@@ -330,14 +330,15 @@ def test_every_optimizer_and_transform(hasty: None, tmp_path: Path) -> None:
     lines = done.output.splitlines()
     assert max(map(len, lines)) <= 80
     for name in instep.optimizers.__all__:
-        (line,) = [text for text in lines if text.split()[:1] == [name] and "%" in text]
+        line, binds = [text for text in lines if text.split()[:1] == [name] and "%" in text]
         has_torch = name in dir(importlib.import_module("torch").optim)
         assert line.endswith("x" if has_torch else "-"), line
+        assert re.fullmatch(rf" *{name}( +(call|arithm\.|traffic) \d+ %){{2}}", binds), binds
     for t in EVERY_TRANSFORM:
         (line,) = [text for text in lines if text.split()[:1] == [t.__name__]]
         assert re.search(r"\d+ %$", line), line
     results = json.loads(figures.read_text())["results"]
-    assert len(results) == len(instep.optimizers.__all__) + len(EVERY_TRANSFORM)
+    assert len(results) == 2 * len(instep.optimizers.__all__) + len(EVERY_TRANSFORM)
 
 
 def test_traffic_of_rules_of_two_passes() -> None:

@@ -1,4 +1,4 @@
-"""``instep bench --all``: every optimizer at one large size, every transform on an Adam step."""
+"""``instep bench --all``: every optimizer from small to large, every transform on an Adam step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from ._bench_contestants import Native, Plain, Reference
 from ._bench_limit import arithmetic
 from ._bench_run import Class, Result, Settings, run_one
 from ._bench_sizes import Size
-from ._bench_table import LIMITS, MEDIANS, print_notes, shown, shown_ratio, shown_share, table_of
+from ._bench_table import (
+    LIMITS,
+    MEDIANS,
+    print_notes,
+    shown,
+    shown_limit,
+    shown_ratio,
+    shown_share,
+    table_of,
+)
 
 TORCH = "torch_default"
 READS_BEFORE = {"LAMB": 3, "LARS": 2}  # p, m and v; p and g
@@ -58,29 +67,33 @@ def transform_cases() -> list[Case]:
     return [Case(type(t).__name__, type(t).__name__, "Adam", 2, transform=t) for t in TRANSFORMS]
 
 
-def steps_to_take() -> int:
+def steps_to_take(sizes: Sequence[Size]) -> int:
     """Return how often `every` calls its progress."""
-    return len(optimizers._names) + len(TRANSFORMS)
+    return len(optimizers._names) * len(sizes) + len(TRANSFORMS)
 
 
-def every(large: Size, middle: Size, settings: Settings) -> list[Result]:
-    """Return what was measured: of each optimizer at the large size, of each transform at the
-    middle one.
+def every(sizes: Sequence[Size], middle: Size, settings: Settings) -> list[Result]:
+    """Return what was measured: of each optimizer at all sizes, of each transform at the middle.
+
+    Others take part at the last size only, the largest.
 
     Raises
     ------
     CheckError
         If a contestant computes something else than the reference.
-    """  # noqa: D205 - one sentence
-
-    def measured(case: Case, size: Size, among: list[Class], plain: list[Class]) -> Result:
-        problem, core = Problem(case, size, settings.dtype), arithmetic(case, settings.dtype)
-        return run_one(problem, among, settings, settings.threads[0], core, plain)
-
-    of_optimizers = [measured(case, large, _among(case), []) for case in optimizer_cases()]
+    """
     both: list[Class] = [Native, Reference]
-    of_transforms = [measured(case, middle, both, [Plain]) for case in transform_cases()]
-    return of_optimizers + of_transforms
+    results = []
+    for case in optimizer_cases():
+        core = arithmetic(case, settings.dtype)
+        for size in sizes:
+            among = _among(case) if size is sizes[-1] else both
+            problem = Problem(case, size, settings.dtype)
+            results.append(run_one(problem, among, settings, settings.threads[0], core))
+    for case in transform_cases():
+        problem, core = Problem(case, middle, settings.dtype), arithmetic(case, settings.dtype)
+        results.append(run_one(problem, both, settings, settings.threads[0], core, [Plain]))
+    return results
 
 
 def _among(case: Case) -> list[Class]:
@@ -96,7 +109,10 @@ def _among(case: Case) -> list[Class]:
 
 def show(console: Console, results: Sequence[Result], notes: Sequence[str]) -> None:
     """Print both tables and what they mean."""
-    console.print(_of_optimizers([r for r in results if r.case.transform is None]))
+    of_optimizers = [r for r in results if r.case.transform is None]
+    large = of_optimizers[-1].size
+    console.print(_of_optimizers([r for r in of_optimizers if r.size is large]))
+    console.print(_what_binds(of_optimizers))
     console.print(_of_transforms([r for r in results if r.case.transform is not None]))
     print_notes(console, (*LEGEND, *notes))
 
@@ -109,6 +125,15 @@ def _of_optimizers(results: Sequence[Result]) -> Table:
         figures = (r.ns_per_element(), r.gb_per_s(), r.core * 1e9)
         others = (r.bounds.binds, shown_share(r.reached), shown_ratio(r.ratio(TORCH)))
         table.add_row(r.case.title, bytes_each, *map(shown, figures), *others)
+    return table
+
+
+def _what_binds(results: Sequence[Result]) -> Table:
+    labels = list(dict.fromkeys(r.size.label for r in results))
+    table = table_of("What binds, and how much of it is reached", "optimizer", labels)
+    for r in results[:: len(labels)]:
+        same = [other for other in results if other.case.name == r.case.name]
+        table.add_row(r.case.title, *(f"{shown_limit(s)} {shown_share(s.reached)}" for s in same))
     return table
 
 

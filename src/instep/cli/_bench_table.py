@@ -94,7 +94,7 @@ def _table(results: Sequence[Result]) -> Table:
     for r in results:
         ratios = (shown_ratio(r.ratio(name)) for name, _ in PEERS)
         figures = (r.seconds() * 1e6, r.ns_per_element(), r.gb_per_s())
-        limit = (SHORT.get(r.bounds.binds, r.bounds.binds), shown_share(r.reached))
+        limit = (shown_limit(r), shown_share(r.reached))
         table.add_row(r.size.label, *map(shown, figures), *limit, *ratios)
     return table
 
@@ -108,6 +108,11 @@ def shown(x: float) -> str:
 def shown_ratio(ratio: float | None) -> str:
     """Return a ratio, or a dash where there is none."""
     return "-" if ratio is None else f"{shown(ratio)}x"
+
+
+def shown_limit(result: Result) -> str:
+    """Return what binds, as columns have room for it."""
+    return SHORT.get(result.bounds.binds, result.bounds.binds)
 
 
 def shown_share(share: float) -> str:
