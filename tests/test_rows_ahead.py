@@ -135,9 +135,9 @@ def test_schedules_are_asked_once_in_each_attempt(backend: Any) -> None:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collect for which steps Adam's rows are made."""
     steps: list[int] = []
-    row = instep.Adam._row
-    noted = classmethod(lambda cls, h, t: steps.append(t) or row(h, t))
-    monkeypatch.setattr(instep.Adam, "_row", noted)
+    scalars = instep.Adam._scalars
+    noted = staticmethod(lambda h, t: steps.append(t) or scalars(h, t))
+    monkeypatch.setattr(instep.Adam, "_scalars", noted)
     return steps
 
 

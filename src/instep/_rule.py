@@ -72,15 +72,18 @@ class Rule(ABC):
         return Rules(checks, cls._check_together, cls._used_slots)
 
     @classmethod
-    def _row(cls, h: dict[str, Any], t: int) -> plans.Fields:
-        """Return all that the rule needs to know for a parameter's step ``t``."""
-        variant, scalars = cls._scalars(h, t)
-        if cls._decay == "rule":
-            return variant, NO_DECAY, 0.0, scalars, cls._trust(h)
-        decay = h.get("weight_decay", 0)
+    def _rows(cls, h: dict[str, Any], t: int, steps: int) -> list[plans.Fields]:
+        """Return all that the rule needs to know for so many of a parameter's steps, from ``t``."""
+        kind, decay = cls._decay_of(h)
+        trust = cls._trust(h)
+        made = [cls._scalars(h, t + k) for k in range(steps)]
+        return [(variant, kind, decay, scalars, trust) for variant, scalars in made]
+
+    @classmethod
+    def _decay_of(cls, h: dict[str, Any]) -> tuple[int, float]:
+        decay = h.get("weight_decay", 0) if cls._decay != "rule" else 0
         if not decay:
-            return variant, NO_DECAY, 0.0, scalars, NO_TRUST
+            return NO_DECAY, 0.0
         if cls._decay == "decoupled" or h.get("decoupled_weight_decay", False):
-            factor = 1 - h["lr"] * decay
-            return variant, DECOUPLED_DECAY, factor, scalars, NO_TRUST
-        return variant, L2_DECAY, decay, scalars, NO_TRUST
+            return DECOUPLED_DECAY, 1 - h["lr"] * decay
+        return L2_DECAY, decay
