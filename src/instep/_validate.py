@@ -118,7 +118,6 @@ ELSEWHERE = {
     "beta_2": "betas",
     "b1": "betas",
     "b2": "betas",
-    "decay": "weight_decay",
     "clipnorm": "transforms",
     "global_clipnorm": "transforms",
     "clipvalue": "transforms",
