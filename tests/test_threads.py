@@ -172,16 +172,20 @@ print(*(blocked >> (s - 1) & 1 for s in (signal.SIGALRM, signal.SIGINT, signal.S
 
 
 @needs_pool
-def test_threads_work_again_after_they_slept() -> None:
+@pytest.mark.parametrize("size", [
+    4_000_000,  # much: the other thread is woken at once
+    70_000,  # little: it is woken when steps follow one another at once
+])  # fmt: skip
+def test_threads_work_again_after_they_slept(size: int) -> None:
     """By the time that the other thread has run."""
-    code = """
+    code = f"""
 before = set(os.listdir("/proc/self/task"))
-pair = Pair(1, [4_000_000], ["native"])
+pair = Pair(1, [{size}], ["native"])
 pair.native()
 (worker,) = set(os.listdir("/proc/self/task")) - before
 
 def ticks():
-    with open(f"/proc/self/task/{worker}/stat") as stat:
+    with open(f"/proc/self/task/{{worker}}/stat") as stat:
         return sum(int(x) for x in stat.read().rpartition(")")[2].split()[11:13])
 
 time.sleep(0.2)
