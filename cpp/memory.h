@@ -67,17 +67,26 @@ T* in_place(const Stream& s, int64_t first, int64_t n) {
   return reinterpret_cast<T*>(outer) + at;
 }
 
+// Copies n elements that are so many bytes apart, to places that are so many apart. Inlined, so that
+// the step of the side that is contiguous is known.
+template <class T>
+__attribute__((always_inline)) inline void copy_run(const char* from, int64_t step, char* to,
+                                                    int64_t step_to, int64_t n) {
+  if (step == sizeof(T) && step_to == sizeof(T)) {
+    return copy_forward(reinterpret_cast<const T*>(from), reinterpret_cast<T*>(to), n);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    *reinterpret_cast<T*>(to + i * step_to) = *reinterpret_cast<const T*>(from + i * step);
+  }
+}
+
 // The block as contiguous elements: in the array itself where possible, else copied to scratch.
 template <class T>
 T* load(const Stream& s, int64_t first, int64_t n, T* scratch) {
   if (T* block = in_place<T>(s, first, n)) return block;
   T* out = scratch;
   walk(s, first, n, [&out](const char* in, int64_t stride, int64_t count) {
-    if (stride == sizeof(T)) {
-      copy_forward(reinterpret_cast<const T*>(in), out, count);
-    } else {
-      for (int64_t i = 0; i < count; ++i) out[i] = *reinterpret_cast<const T*>(in + i * stride);
-    }
+    copy_run<T>(in, stride, reinterpret_cast<char*>(out), sizeof(T), count);
     out += count;
   });
   return scratch;
@@ -88,11 +97,7 @@ template <class T>
 void store(const Stream& s, int64_t first, int64_t n, const T* block) {
   if (in_place<T>(s, first, n) == block) return;
   walk(s, first, n, [&block](char* out, int64_t stride, int64_t count) {
-    if (stride == sizeof(T)) {
-      copy_forward(block, reinterpret_cast<T*>(out), count);
-    } else {
-      for (int64_t i = 0; i < count; ++i) *reinterpret_cast<T*>(out + i * stride) = block[i];
-    }
+    copy_run<T>(reinterpret_cast<const char*>(block), sizeof(T), out, stride, count);
     block += count;
   });
 }

@@ -21,15 +21,6 @@ bool planar(const Grid& grid, const Cut& cut, int64_t size) {
          grid.rows >= 4 * kLanes && cut.unit == size;
 }
 
-template <int bytes>
-struct Unsigned {
-  using type = uint32_t;
-};
-template <>
-struct Unsigned<8> {
-  using type = uint64_t;
-};
-
 template <class T, class F>
 class Planes {
  public:

@@ -27,6 +27,16 @@ struct Vector {
 template <class T, int bytes = kRegister>
 using Register = typename Vector<T, bytes>::type;
 
+// Unsigned integers of so many bytes.
+template <int bytes>
+struct Unsigned {
+  using type = uint32_t;
+};
+template <>
+struct Unsigned<8> {
+  using type = uint64_t;
+};
+
 // The numbers below n, as a pack.
 template <int... i>
 struct Pack {};

@@ -5,18 +5,44 @@
 #include "grid.h"
 
 namespace instep {
+namespace {
+
+// How the axes lie, so ordered.
+Grid grid_along(const py::array& param, const std::vector<int>& axes) {
+  std::vector<int64_t> numbers(2 * param.ndim());
+  return grid_of(places_of(param, axes, numbers.data()));
+}
+
+// Where a gradient in C order has few elements beside one another in memory's order, as of filters,
+// each line would be read as often as it has parts: all axes in C order but the one that is fastest
+// in memory, which is last, as a matrix is transposed. None where that is no better, or that axis
+// is short.
+std::vector<int> axes_beside(const py::array& param) {
+  constexpr int64_t kLeastRun = 128, kFew = 16;
+  const std::vector<int> axes = memory_axes(param);
+  const int64_t rows = grid_along(param, axes).rows;
+  const auto longer = [&](int axis) { return param.shape(axis) > 1; };
+  const auto last = std::find_if(axes.rbegin(), axes.rend(), longer);
+  if (rows == 0 || rows >= kFew || param.shape(*last) < kLeastRun) return {};
+  std::vector<int> beside = logical_axes(param);
+  beside.erase(beside.begin() + *last);
+  beside.push_back(*last);
+  return grid_along(param, beside).rows > rows ? beside : std::vector<int>{};
+}
+
+}  // namespace
 
 void Walks::add(const py::array& param, const py::tuple& slots, Tensor& tensor) {
   Walk& walk = walks_.emplace_back();
   walk.of_grad = room(4 * param.ndim());
-  walk.own = order_of(param, slots, own_axes(param));
+  const std::vector<int> beside = axes_beside(param);
+  walk.own = order_of(param, slots, own_axes(param, beside));
   take(walk.own, tensor);
   const std::vector<int>& axes = walk.own.axes;
   if (std::is_sorted(axes.begin(), axes.end())) return;
   walk.logical = arrays_of(param, slots, logical_axes(param));
   tensor.logical = &walk.logical;
-  const std::vector<int> beside = axes_beside(param, axes);
-  if (!beside.empty()) walk.beside = order_of(param, slots, beside);
+  if (!beside.empty() && axes != beside) walk.beside = order_of(param, slots, beside);
 }
 
 void Walks::take(const Order& order, Tensor& tensor) {
@@ -44,37 +70,13 @@ void Walks::follow(Tensor& tensor, const py::array& grad, bool observed) {
 
 // In memory's order, unless noise would be drawn for runs that are shorter than what four elements
 // share is worth.
-std::vector<int> Walks::own_axes(const py::array& param) {
+std::vector<int> Walks::own_axes(const py::array& param, const std::vector<int>& beside) const {
   constexpr int64_t kLeastRun = 8;
   std::vector<int> axes = memory_axes(param);
   if (!noisy_) return axes;
-  const Grid grid = grid_of(places_along(param, axes));
-  const std::vector<int> beside = axes_beside(param, axes);
   if (!beside.empty()) return beside;
+  const Grid grid = grid_along(param, axes);
   return grid.columns > 0 && grid.rows < kLeastRun ? logical_axes(param) : axes;
-}
-
-Stream Walks::places_along(const py::array& param, const std::vector<int>& axes) {
-  return places_of(param, axes, room(2 * param.ndim()));
-}
-
-// Where a gradient in C order has few elements beside one another along these axes, as of filters,
-// each line would be read as often as it has parts: all axes in C order but the one that is fastest
-// in memory, which is last, as a matrix is transposed. None where that is no better, or that axis
-// is short.
-std::vector<int> Walks::axes_beside(const py::array& param, const std::vector<int>& axes) {
-  constexpr int64_t kLeastRun = 128, kFew = 16;
-  const auto rows_along = [&](const std::vector<int>& order) {
-    return grid_of(places_along(param, order)).rows;
-  };
-  const int64_t rows = rows_along(axes);
-  const auto longer = [&](int axis) { return param.shape(axis) > 1; };
-  const auto last = std::find_if(axes.rbegin(), axes.rend(), longer);
-  if (rows == 0 || rows >= kFew || param.shape(*last) < kLeastRun) return {};
-  std::vector<int> beside = logical_axes(param);
-  beside.erase(beside.begin() + *last);
-  beside.push_back(*last);
-  return rows_along(beside) > rows ? beside : std::vector<int>{};
 }
 
 Walks::Order Walks::order_of(const py::array& param, const py::tuple& slots,
@@ -82,7 +84,7 @@ Walks::Order Walks::order_of(const py::array& param, const py::tuple& slots,
   Order order = {std::move(axes), {}, {}, param.size()};
   order.arrays = arrays_of(param, slots, order.axes);
   if (param.ndim() > 1) order.row_run = elements_within(param, order.axes, 0);
-  if (noisy_) order.places = places_along(param, order.axes);
+  if (noisy_) order.places = places_of(param, order.axes, room(2 * param.ndim()));
   return order;
 }
 

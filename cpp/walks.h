@@ -36,9 +36,7 @@ class Walks {
   };
 
   int64_t* room(int64_t numbers) { return storage_.emplace_back(numbers).data(); }
-  Stream places_along(const py::array& param, const std::vector<int>& axes);
-  std::vector<int> own_axes(const py::array& param);
-  std::vector<int> axes_beside(const py::array& param, const std::vector<int>& axes);
+  std::vector<int> own_axes(const py::array& param, const std::vector<int>& beside) const;
   Order order_of(const py::array& param, const py::tuple& slots, std::vector<int> axes);
   Arrays arrays_of(const py::array& param, const py::tuple& slots, const std::vector<int>& axes);
   static void take(const Order& order, Tensor& tensor);

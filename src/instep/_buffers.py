@@ -45,7 +45,8 @@ class Buffers:
         self._plain = plain
         self._owned = [f"{prefix}{name}" for name in names]
         self.params = list(params)
-        if not plain(self.params, writeable):
+        self._params_plain = plain(self.params, writeable)
+        if not self._params_plain:
             for name, param in zip(self._owned, self.params, strict=True):
                 validate.array(name, param, writeable=writeable)
         self.slots: list[Slots] = [()] * len(self.params)
@@ -60,7 +61,8 @@ class Buffers:
     ) -> Buffers:
         """Add the slots, refuse arrays that overlap, and note where all are, unless used once."""
         self.slots = list(slots) or self.slots
-        all_plain = self._plain([*self.params, *_present(self.slots)], self._writeable)
+        owned = [*self.params, *_present(slots)]
+        all_plain = self._plain(owned, self._writeable) if slots else self._params_plain
         for i, row in enumerate(slots):
             self._add_slots(i, row, slot_names, all_plain)
         if not all_plain and self._writeable:

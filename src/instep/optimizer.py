@@ -170,11 +170,11 @@ class Optimizer(Rule):
             return new_report(report)
 
     def _step(self, grads: Any, *, begun: bool) -> plans.Report:
-        """Take a step that the plan alone cannot."""
+        """Take a step that the plan alone cannot, or has begun but has no rows for."""
         plan = self._plan
         accumulated = None if begun else self._take(grads)
         sums = accumulated.plan if accumulated else None
-        report = plan.finish(sums)
+        report = () if begun else plan.finish(sums)
         if not report:
             self._make_ready()
             report = plan.finish(sums)
