@@ -45,6 +45,14 @@ inline bool lines_apart(const Stream& s) {
   return apart;
 }
 
+// Whether cache lines begin in other rows of one column than of another.
+inline bool lines_split(const Stream& s) {
+  const int64_t step = grid_of(s).step;
+  bool split = false;
+  for (int d = 0; d < s.ndim; ++d) split |= s.strides[d] != step && s.strides[d] % 64 != 0;
+  return split;
+}
+
 // Units of so many elements cut into blocks, in order.
 struct Cut {
   int64_t unit;

@@ -67,17 +67,82 @@ T* in_place(const Stream& s, int64_t first, int64_t n) {
   return reinterpret_cast<T*>(outer) + at;
 }
 
-// Copies n elements that are so many bytes apart, to places that are so many apart. Inlined, so that
-// the step of the side that is contiguous is known.
+// Rows and columns, so many bytes apart, from some element on.
+struct Plane {
+  char* at;
+  int64_t down, across;
+};
+
+// Calls f(plane, rows, columns) for the elements [first, first + n): what there is in whole rows of
+// the innermost axis plane by plane, for that axis may be short.
+template <class F>
+void walk_planes(const Stream& s, int64_t first, int64_t n, F f) {
+  const int inner = s.ndim - 1;
+  const int64_t columns = s.shape[inner], across = s.strides[inner];
+  const auto part = [&](int64_t n) {
+    if (n == 0) return;
+    walk(s, first, n, [&](char* x, int64_t, int64_t count) { f(Plane{x, 0, across}, 1, count); });
+    first += n;
+  };
+  const int64_t left = (columns - first % columns) % columns, head = left < n ? left : n;
+  const int64_t rows = inner == 0 ? 0 : (n - head) / columns;
+  part(head);
+  if (rows > 0) {
+    walk({s.data, s.shape, s.strides, inner}, first / columns, rows,
+         [&](char* x, int64_t down, int64_t count) { f(Plane{x, down, across}, count, columns); });
+    first += rows * columns;
+  }
+  part(n - head - rows * columns);
+}
+
+// Of n elements so many bytes apart. Backwards, or of every second, as the real parts of complex
+// numbers are, the compiler makes shuffles where it knows the step.
 template <class T>
-__attribute__((always_inline)) inline void copy_run(const char* from, int64_t step, char* to,
-                                                    int64_t step_to, int64_t n) {
-  if (step == sizeof(T) && step_to == sizeof(T)) {
-    return copy_forward(reinterpret_cast<const T*>(from), reinterpret_cast<T*>(to), n);
+__attribute__((always_inline)) inline void copy_run(const char* in, int64_t step, char* out,
+                                                    int64_t step_out, int64_t n) {
+  const auto from = [in](int64_t i) { return reinterpret_cast<const T*>(in) + i; };
+  const auto to = [out](int64_t i) { return reinterpret_cast<T*>(out) + i; };
+  if (step_out == sizeof(T)) {
+    if (step == sizeof(T)) return copy_forward(from(0), to(0), n);
+    if (step == -int64_t(sizeof(T))) {
+      for (int64_t i = 0; i < n; ++i) *to(i) = *from(-i);
+      return;
+    }
+    if (step == 2 * sizeof(T)) {
+      for (int64_t i = 0; i < n; ++i) *to(i) = *from(2 * i);
+      return;
+    }
   }
   for (int64_t i = 0; i < n; ++i) {
-    *reinterpret_cast<T*>(to + i * step_to) = *reinterpret_cast<const T*>(from + i * step);
+    *reinterpret_cast<T*>(out + i * step_out) = *reinterpret_cast<const T*>(in + i * step);
   }
+}
+
+// Few columns in one loop without another in it.
+template <class T, int kFew = 7>
+__attribute__((always_inline)) inline void copy_plane(Plane in, Plane out, int64_t rows,
+                                                      int64_t columns) {
+  if constexpr (kFew == 0) {
+    for (int64_t r = 0; r < rows; ++r) {
+      copy_run<T>(in.at + r * in.down, in.across, out.at + r * out.down, out.across, columns);
+    }
+  } else if (columns != kFew) {
+    copy_plane<T, kFew - 1>(in, out, rows, columns);
+  } else {
+    for (int64_t r = 0; r < rows; ++r, in.at += in.down, out.at += out.down) {
+#pragma GCC unroll 8
+      for (int c = 0; c < kFew; ++c) {
+        *reinterpret_cast<T*>(out.at + c * out.across) =
+            *reinterpret_cast<const T*>(in.at + c * in.across);
+      }
+    }
+  }
+}
+
+template <class T>
+Plane contiguous_plane(const T* x, int64_t columns) {
+  char* at = reinterpret_cast<char*>(const_cast<T*>(x));
+  return {at, columns * int64_t(sizeof(T)), sizeof(T)};
 }
 
 // The block as contiguous elements: in the array itself where possible, else copied to scratch.
@@ -85,9 +150,9 @@ template <class T>
 T* load(const Stream& s, int64_t first, int64_t n, T* scratch) {
   if (T* block = in_place<T>(s, first, n)) return block;
   T* out = scratch;
-  walk(s, first, n, [&out](const char* in, int64_t stride, int64_t count) {
-    copy_run<T>(in, stride, reinterpret_cast<char*>(out), sizeof(T), count);
-    out += count;
+  walk_planes(s, first, n, [&out](Plane in, int64_t rows, int64_t columns) {
+    copy_plane<T>(in, contiguous_plane(out, columns), rows, columns);
+    out += rows * columns;
   });
   return scratch;
 }
@@ -96,9 +161,9 @@ T* load(const Stream& s, int64_t first, int64_t n, T* scratch) {
 template <class T>
 void store(const Stream& s, int64_t first, int64_t n, const T* block) {
   if (in_place<T>(s, first, n) == block) return;
-  walk(s, first, n, [&block](char* out, int64_t stride, int64_t count) {
-    copy_run<T>(reinterpret_cast<const char*>(block), sizeof(T), out, stride, count);
-    block += count;
+  walk_planes(s, first, n, [&block](Plane out, int64_t rows, int64_t columns) {
+    copy_plane<T>(contiguous_plane(block, columns), out, rows, columns);
+    block += rows * columns;
   });
 }
 

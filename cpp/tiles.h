@@ -62,14 +62,20 @@ class Tiles {
     // Rows that have one place in level 1 drive each other out.
     pitch_ = columns + (even && columns * sizeof(T) % 1024 == 0 ? kLine : 0);
     below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
-    bool apart = true;
-    for (int i = 0; i < count_; ++i) apart &= lines_apart(*members_[i].stream);
+    bool apart = true, split = false;
+    for (int i = 0; i < count_; ++i) {
+      apart &= lines_apart(*members_[i].stream);
+      split |= lines_split(*members_[i].stream);
+    }
     const int64_t least = apart ? kLine : 4 * kLine;
     height_ = smaller(share_ / pitch_ - below_, larger(small, least)) / kLine * kLine;
-    whole_ = height_ > 0;
+    // Where lines begin in other rows of each column, a line's rows would have two lines of each.
+    const bool halves = even && split;
+    whole_ = height_ >= smaller(halves ? 2 * kLine : kLine, grid_.rows);
     phase_ = int64_t(reinterpret_cast<uintptr_t>(members_[0].stream->data) % 64 / sizeof(T));
     if (whole_) return;
-    height_ = grid_.rows < 2 * kLine ? grid_.rows : kLine;
+    const int64_t most = smaller(least, share_ / kBlock / kLine * kLine);
+    height_ = grid_.rows < 2 * kLine ? grid_.rows : halves ? most : kLine;
     pitch_ = share_ / height_ / kLine * kLine;
     beyond_ = even ? 0 : kBlock - 1;
     width_ = even ? pitch_ / kBlock * kBlock : pitch_ - beyond_;
@@ -318,7 +324,7 @@ class Tiles {
   Read read_;
   T* const scratch_;
   Member members_[kMostStreams] = {};
-  Span spans_[2 * kLine];  // what was worked on in each row of a part
+  Span spans_[4 * kLine];  // what was worked on in each row of a part
   int count_ = 0;
   bool whole_;
   int64_t share_, pitch_, height_, phase_;  // of every tile

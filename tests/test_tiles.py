@@ -23,7 +23,7 @@ Engines = Callable[[], Iterator[str]]
 # number of them; axes outside of the two; axes of one element and of none; filters, of which few
 # elements are beside one another, and which two threads share.
 SHAPES = [
-    (67, 45), (1100, 3), (3, 1100), (33, 1023), (18, 1500), (5, 9001), (35, 4160), (17, 5000),
+    (67, 45), (1100, 3), (3, 1100), (33, 1023), (18, 1500), (5, 9001), (70, 4160), (17, 5000),
     (134, 1025), (130, 2048), (131, 7, 150), (37, 768), (19, 9216), (2, 35, 512), (19, 70, 9),
     (2, 17, 4001), (2, 6, 9001), (40, 3, 50), (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9),
     (300, 5, 2), (5, 140, 9), (3, 131, 7), (18, 300, 3, 3), (260, 32, 3, 3), (4, 1, 3000),
@@ -67,6 +67,8 @@ def layouts(ndim: int) -> list[tuple[Permuted, Permuted]]:
         (Permuted(c), Permuted(f, pad=3)),
         (Permuted(c, pad=1), Permuted(f, step=-1)),
         (Permuted(f, step=2), Permuted(c, step=-2)),
+        (Permuted(c), Permuted(c, step=2)),
+        (Permuted(c, step=3), Permuted(c, step=-1)),
     ]
 
 
