@@ -36,6 +36,14 @@ class Pair:
             self.opts[1].step(self.grads)
         a, b = (b"".join(p.tobytes() for p in opt.params) for opt in self.opts)
         return a == b
+
+def with_worker(size):
+    # and where the system tells of the other thread
+    before = set(os.listdir("/proc/self/task"))
+    pair = Pair(1, [size], ["native"])
+    pair.native()
+    (worker,) = set(os.listdir("/proc/self/task")) - before
+    return pair, f"/proc/self/task/{worker}"
 """
 
 
@@ -159,11 +167,9 @@ print(own.same(), busy.same())
 @needs_pool
 def test_threads_leave_signals_to_the_program() -> None:
     code = """
-before = set(os.listdir("/proc/self/task"))
-Pair(1, [200_000]).native()
+_, worker = with_worker(200_000)
 time.sleep(0.1)  # it may be starting
-(worker,) = set(os.listdir("/proc/self/task")) - before
-with open(f"/proc/self/task/{worker}/status") as status:
+with open(f"{worker}/status") as status:
     (line,) = [line for line in status if line.startswith("SigBlk:")]
 blocked = int(line.split()[1], 16)
 print(*(blocked >> (s - 1) & 1 for s in (signal.SIGALRM, signal.SIGINT, signal.SIGSEGV)))
@@ -175,13 +181,10 @@ print(*(blocked >> (s - 1) & 1 for s in (signal.SIGALRM, signal.SIGINT, signal.S
 def test_threads_work_again_after_they_slept() -> None:
     """By the time that the other thread has run."""
     code = """
-before = set(os.listdir("/proc/self/task"))
-pair = Pair(1, [4_000_000], ["native"])
-pair.native()
-(worker,) = set(os.listdir("/proc/self/task")) - before
+pair, worker = with_worker(4_000_000)
 
 def ticks():
-    with open(f"/proc/self/task/{worker}/stat") as stat:
+    with open(f"{worker}/stat") as stat:
         return sum(int(x) for x in stat.read().rpartition(")")[2].split()[11:13])
 
 time.sleep(0.2)
@@ -197,13 +200,10 @@ print(ticks() >= start + 3)
 def test_little_work_wakes_those_asleep_if_more_follows_at_once() -> None:
     """By how often the other thread has slept; where the machine is busy, not every time."""
     code = """
-before = set(os.listdir("/proc/self/task"))
-pair = Pair(1, [70_000], ["native"])
-pair.native()
-(worker,) = set(os.listdir("/proc/self/task")) - before
+pair, worker = with_worker(70_000)
 
 def sleeps():
-    with open(f"/proc/self/task/{worker}/status") as status:
+    with open(f"{worker}/status") as status:
         (line,) = [x for x in status if x.startswith("voluntary_ctxt_switches")]
     return int(line.split()[1])
 
