@@ -17,9 +17,9 @@ Grid grid_along(const py::array& param, const std::vector<int>& axes) {
 // each line would be read as often as it has parts: all axes in C order but the one that is fastest
 // in memory, which is last, as a matrix is transposed. None where that is no better, or that axis
 // is short.
-std::vector<int> axes_beside(const py::array& param) {
+std::vector<int> axes_beside(const py::array& param, const std::vector<int>& axes) {
   constexpr int64_t kLeastRun = 128, kFew = 16;
-  const std::vector<int> axes = memory_axes(param);
+  if (std::is_sorted(axes.begin(), axes.end())) return {};
   const int64_t rows = grid_along(param, axes).rows;
   const auto longer = [&](int axis) { return param.shape(axis) > 1; };
   const auto last = std::find_if(axes.rbegin(), axes.rend(), longer);
@@ -35,8 +35,8 @@ std::vector<int> axes_beside(const py::array& param) {
 void Walks::add(const py::array& param, const py::tuple& slots, Tensor& tensor) {
   Walk& walk = walks_.emplace_back();
   walk.of_grad = room(4 * param.ndim());
-  const std::vector<int> beside = axes_beside(param);
-  walk.own = order_of(param, slots, own_axes(param, beside));
+  const std::vector<int> memory = memory_axes(param), beside = axes_beside(param, memory);
+  walk.own = order_of(param, slots, own_axes(param, memory, beside));
   take(walk.own, tensor);
   const std::vector<int>& axes = walk.own.axes;
   if (std::is_sorted(axes.begin(), axes.end())) return;
@@ -70,9 +70,9 @@ void Walks::follow(Tensor& tensor, const py::array& grad, bool observed) {
 
 // In memory's order, unless noise would be drawn for runs that are shorter than what four elements
 // share is worth.
-std::vector<int> Walks::own_axes(const py::array& param, const std::vector<int>& beside) const {
+std::vector<int> Walks::own_axes(const py::array& param, const std::vector<int>& axes,
+                                 const std::vector<int>& beside) const {
   constexpr int64_t kLeastRun = 8;
-  std::vector<int> axes = memory_axes(param);
   if (!noisy_) return axes;
   if (!beside.empty()) return beside;
   const Grid grid = grid_along(param, axes);

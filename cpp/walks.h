@@ -36,7 +36,8 @@ class Walks {
   };
 
   int64_t* room(int64_t numbers) { return storage_.emplace_back(numbers).data(); }
-  std::vector<int> own_axes(const py::array& param, const std::vector<int>& beside) const;
+  std::vector<int> own_axes(const py::array& param, const std::vector<int>& axes,
+                            const std::vector<int>& beside) const;
   Order order_of(const py::array& param, const py::tuple& slots, std::vector<int> axes);
   Arrays arrays_of(const py::array& param, const py::tuple& slots, const std::vector<int>& axes);
   static void take(const Order& order, Tensor& tensor);
