@@ -43,7 +43,8 @@ class Blocks {
   }
 
   void observe(int64_t begin, int64_t end, double* of_grad, double* of_param, double* of_update) {
-    each(Source::update, blocks_of(begin, end), [&](int64_t k, int64_t first, int64_t n) {
+    const Range range = {{tensor_.size}, begin / kBlock, (end + kBlock - 1) / kBlock};
+    each(Source::update, range, [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       const T* raw = work_.op_count > 0 ? fetch(arrays_->grad, first, n, out_) : g_;
       Observed<T> sums;
@@ -58,7 +59,8 @@ class Blocks {
 
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
     if (tensor_.logical && info_.measures_gradient) return;
-    const Range range = tensor_.logical ? loose(begin, end) : blocks_of(begin, end);
+    const Range range = tensor_.logical ? loose(begin * kBlock, smaller(end * kBlock, tensor_.size))
+                                        : Range{{tensor_.cut}, begin, end};
     each(Source::update, range, [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
       const T* measured = measure(n, tensor_.logical ? Look::advance : Look::both);
@@ -70,13 +72,18 @@ class Blocks {
   }
 
   void accumulate(int64_t begin, int64_t end, double* of_param) {
-    update_blocks(blocks_of(begin, end),
+    update_blocks({{tensor_.cut}, begin, end},
                   [&](int64_t k, int64_t n) { of_param[k] = sum_squares(p_, n); });
   }
 
   void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
     arrays_ = &logical_of(tensor_);
-    const Range range = {{pass.unit}, begin, end};
+    const Range range = {{pass.cut}, begin, end};
+    if (const T* x = as_it_is(pass.source)) {
+      return range.cut.each(begin, end, [&](int64_t b, int64_t first, int64_t n) {
+        partial[b - begin] = reduced(pass, x + first, first, n);
+      });
+    }
     if (reduced_by_columns({pass, range, tensor_.size}, partial)) return;
     each(pass.source, range, [&](int64_t k, int64_t first, int64_t n) {
       partial[k] = reduced(pass, block_of(pass.source, first, n), first, n);
@@ -85,10 +92,6 @@ class Blocks {
 
  private:
   using BlockTiles = Tiles<T, Drawn<T>>;
-
-  Range blocks_of(int64_t begin, int64_t end) const {
-    return {{tensor_.size}, begin / kBlock, (end + kBlock - 1) / kBlock};
-  }
 
   // For what works on each element by itself: blocks that end with the rows of tiles, where rows
   // are long, or would have few places in the caches without what is then left between them, or are
@@ -118,9 +121,8 @@ class Blocks {
     const int count = streams_of(source, streams);
     const Grid grid = grid_for(streams, count);
     if (grid.columns > 0) return each_tiled(grid, streams, count, range, f);
-    for (int64_t b = range.begin; b < range.end; ++b) {
-      f(b - range.begin, range.cut.start(b), range.cut.length(b));
-    }
+    range.cut.each(range.begin, range.end,
+                   [&](int64_t b, int64_t first, int64_t n) { f(b - range.begin, first, n); });
   }
 
   // Apart, so that only those who need tiles have them on their stack.
@@ -134,6 +136,13 @@ class Blocks {
     tiles.each(range.cut, range.begin, range.end,
                [&](int64_t b, int64_t first, int64_t n) { f(b - range.begin, first, n); });
     tiles_ = nullptr;
+  }
+
+  // All that a pass reads, where it is in one place already.
+  const T* as_it_is(Source source) const {
+    const bool raw = source == Source::param || (source == Source::gradient && work_.op_count == 0);
+    const Stream& s = source == Source::param ? arrays_->param : arrays_->grad;
+    return raw && contiguous(s) ? at(s, 0) : nullptr;
   }
 
   bool reduced_by_columns(const Columns<T>& columns, double* partial) {

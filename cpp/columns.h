@@ -31,7 +31,7 @@ struct Columns {
   template <class F, class Read>
   __attribute__((noinline)) bool in_bands(F f, Read read, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
-    if (!banded<T, Read>(s, grid, range.cut, size)) return false;
+    if (!banded<T>(s, grid, range.cut, size)) return false;
     Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
     return true;
   }
@@ -40,7 +40,7 @@ struct Columns {
   __attribute__((noinline)) bool in_planes(F f, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
     if (!planar<T>(grid, range.cut, size)) return false;
-    Planes<T, F>(s, grid, size, f).reduce(range.begin, range.end, partial);
+    Planes<T, F>(s, grid, range.cut, size, f).reduce(range.begin, range.end, partial);
     return true;
   }
 

@@ -60,6 +60,17 @@ struct Cut {
   int64_t blocks() const { return (unit + kBlock - 1) / kBlock; }  // of each unit
   int64_t start(int64_t block) const { return block / blocks() * unit + block % blocks() * kBlock; }
   int64_t length(int64_t block) const { return smaller(kBlock, unit - block % blocks() * kBlock); }
+  // Calls f(block, start, length) for the blocks [begin, end), without dividing for each.
+  template <class F>
+  void each(int64_t begin, int64_t end, F f) const {
+    if (begin >= end) return;
+    int64_t place = start(begin), stop = (place / unit + 1) * unit;
+    for (int64_t b = begin, n; b < end; ++b, place += n) {
+      if (place == stop) stop += unit;
+      n = smaller(kBlock, stop - place);
+      f(b, place, n);
+    }
+  }
   // Whether no block is in two rows of so many columns.
   bool even(int64_t columns) const {
     return unit == columns || (columns % kBlock == 0 && unit % columns == 0);

@@ -40,9 +40,9 @@ void accumulate(const Work& work, const Tensor& tensor, int64_t begin, int64_t e
   with_blocks(work, tensor, [=](auto& blocks) { blocks.accumulate(begin, end, of_param); });
 }
 
-void reduce(const Work& work, const Tensor& tensor, int64_t first, int64_t last, const Pass& pass,
+void reduce(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, const Pass& pass,
             double* partial) {
-  with_blocks(work, tensor, [=](auto& blocks) { blocks.reduce(first, last, pass, partial); });
+  with_blocks(work, tensor, [=](auto& blocks) { blocks.reduce(begin, end, pass, partial); });
 }
 
 #define INSTEP_STRING2(x) #x

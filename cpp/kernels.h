@@ -5,7 +5,8 @@
 
 namespace instep {
 
-constexpr int64_t kBlock = 1024;  // elements; a block never spans two tensors
+constexpr int64_t kBlock = 1024;    // elements; a block never spans two tensors
+constexpr int64_t kLeastRow = 512;  // from so many elements on a block never spans two rows either
 constexpr int kMaxSlots = 3;
 constexpr int kMostStreams = kMaxSlots + 3;  // of a tensor: parameter, gradient, slots, places
 constexpr int kMaxScalars = 12;
@@ -36,10 +37,12 @@ struct Arrays {
 
 // One parameter with what belongs to it. A row is what one index of the first axis has, of tensors
 // of two axes or more; others are one row. `first_row` counts the rows of the tensors before, and
-// `row_run` for how many elements the walk of the parameter stays in a row.
+// `row_run` for how many elements the walk of the parameter stays in a row. For sums the tensor is
+// cut into blocks every `cut` elements anew, which is a row where that is long enough, else all.
 struct Tensor {
   int64_t size;
   int64_t rows, first_row, row_run;
+  int64_t cut, blocks;
   Dtype dtype;
   int32_t row;
   int32_t index;
@@ -99,12 +102,12 @@ enum class Reduction : int32_t { sum_squares, sum_squares_scaled, max_abs, sum, 
 // No sum of so scaled elements overflows; _reductions.py has the same.
 constexpr double kMeanScale = 0x1p-64;
 
-// A reduction over units of so many elements each, whose blocks do not span two units. `scales`
-// holds a factor for each unit of the tensor, or is null.
+// A reduction over units of so many elements each, cut into blocks every `cut` elements anew.
+// `scales` holds a factor for each unit of the tensor, or is null.
 struct Pass {
   Source source;
   Reduction kind;
-  int64_t unit;
+  int64_t cut, unit;
   const double* scales;
 };
 
@@ -117,13 +120,14 @@ struct RuleInfo {
   const uint32_t* slots;  // for each variant, a bit for each slot that it uses
 };
 
-// One table per instruction set. The functions work on the elements [begin, end) of one tensor,
-// begin being a multiple of kBlock; `reduce` on the blocks [first, last) of its units, of which it
-// writes one number each. `observe` is an update that also writes sums of squares: of the gradient
-// as it came, of the parameter after, and of what the update added to it. `advance`, the first
-// pass of a rule of two, updates the slots and, where own order is logical order, writes the sums
-// of squares of the parameter and of what is measured. `accumulate` is an update that writes the
-// sums of squares of the new parameter.
+// One table per instruction set. `update` and `observe` work on the elements [begin, end) of one
+// tensor, begin being a multiple of kBlock, the others on its blocks [begin, end), of which they
+// write one number each. `observe` is an update that also writes sums of squares, of every kBlock
+// elements of its walk: of the gradient as it came, of the parameter after, and of what the update
+// added to it. `advance`, the first pass of a rule of two, updates the slots and, where own order
+// is logical order, writes the sums of squares of the parameter and of what is measured; elsewhere
+// its blocks are kBlock elements of own order. `accumulate` is an update that writes the sums of
+// squares of the new parameter.
 struct Kernels {
   const char* isa;
   int32_t rule_count;
@@ -134,7 +138,7 @@ struct Kernels {
   void (*advance)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param,
                   double* of_measured);
   void (*accumulate)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param);
-  void (*reduce)(const Work&, const Tensor&, int64_t first, int64_t last, const Pass&,
+  void (*reduce)(const Work&, const Tensor&, int64_t begin, int64_t end, const Pass&,
                  double* partial);
 };
 

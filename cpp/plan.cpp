@@ -59,6 +59,9 @@ void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
   tensor.size = param.size();
   tensor.by_rows = param.ndim() > 1;
   tensor.rows = tensor.by_rows && tensor.size > 0 ? param.shape(0) : 1;
+  const int64_t row = tensor.size / tensor.rows;
+  tensor.cut = row < kLeastRow ? tensor.size : row;
+  tensor.blocks = tensor.size == 0 ? 0 : tensor.size / tensor.cut * block_count(tensor.cut);
   tensor.dtype = is_f32(param) ? Dtype::f32 : Dtype::f64;
   tensor.index = static_cast<int32_t>(pipeline_.tensors.size());
   walks_.add(param, slots, tensor);

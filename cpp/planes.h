@@ -14,18 +14,20 @@ namespace {
 constexpr int64_t kMostPlanes = 9;
 
 // Whether a stream of so many elements is like that. Of more columns too many windows would have
-// the end of a block, and of fewer rows that of a matrix.
+// the end of a block, and of fewer rows that of a matrix; and none may have the ends of two.
 template <class T>
 bool planar(const Grid& grid, const Cut& cut, int64_t size) {
+  const int64_t last = cut.unit == size ? kBlock : cut.length(cut.blocks() - 1);
   return grid.step == sizeof(T) && grid.columns % 2 == 1 && grid.columns <= kMostPlanes &&
-         grid.rows >= 4 * kLanes && cut.unit == size;
+         grid.rows >= 4 * kLanes && last >= kLanes * grid.columns;
 }
 
 template <class T, class F>
 class Planes {
  public:
-  Planes(const Stream& s, const Grid& grid, int64_t size, F f)
+  Planes(const Stream& s, const Grid& grid, const Cut& cut, int64_t size, F f)
       : outer_(s),
+        cut_(cut),
         rows_(grid.rows),
         columns_(grid.columns),
         matrices_(size / (grid.rows * grid.columns)),
@@ -45,11 +47,11 @@ class Planes {
 
   // Writes the numbers of the blocks [begin, end).
   void reduce(int64_t begin, int64_t end, double* partial) {
-    Window w = window(first_from(begin * kBlock));
+    Window w = window(first_from(cut_.start(begin)));
     Lanes<F> lanes(f_), following(f_);
-    across(begin * kBlock, w, lanes, following);
+    across(cut_.start(begin), w, lanes, following);
     for (int64_t b = begin; b < end; ++b) {
-      const int64_t stop = smaller((b + 1) * kBlock, size_);
+      const int64_t stop = cut_.start(b) + cut_.length(b);
       lanes = following;
       following = Lanes<F>(f_);
       within(stop, w, lanes);
@@ -224,6 +226,7 @@ class Planes {
   }
 
   Stream outer_;  // of the matrices
+  const Cut cut_;
   const int64_t rows_, columns_, matrices_, size_;
   const int64_t reach_;  // places in the walk, from the first row of a window to the last
   const int64_t inverse_ = ((int64_t(1) << 32) + columns_ - 1) / columns_;

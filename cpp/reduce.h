@@ -97,10 +97,7 @@ class Lanes {
   void add(const T* x, int64_t n) {
     int64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) add(x + i);
-    if (i == n) return;
-    T rest[kLanes] = {};
-    for (int64_t j = 0; i + j < n; ++j) rest[j] = x[i + j];
-    add(rest);
+    if (i < n) add_rest(x + i, n - i);
   }
 
   // One element for each lane. As a call it would keep the lanes in memory.
@@ -114,6 +111,26 @@ class Lanes {
   __attribute__((always_inline)) void add_by(Get get) {
 #pragma GCC unroll 16
     for (int k = 0; k < kVectors; ++k) lane_[k] = f_(lane_[k], get(k * kWidth));
+  }
+
+  // Fewer than there are lanes. Through memory they would wait for the stores of single elements.
+  template <class T>
+  void add_rest(const T* x, int64_t n) {
+#pragma GCC unroll 16
+    for (int k = 0; k < kVectors; ++k) {
+      const int64_t left = n - k * kWidth;
+      if (left <= 0) return;
+      if (left >= kWidth) {
+        lane_[k] = f_(lane_[k], converted<V>(x + k * kWidth));
+      } else {
+        V v = {};
+#pragma GCC unroll 16
+        for (int j = 0; j < kWidth - 1; ++j) {
+          if (j < left) v[j] = E(x[k * kWidth + j]);
+        }
+        lane_[k] = f_(lane_[k], v);
+      }
+    }
   }
 
   E total() {

@@ -26,10 +26,12 @@ double scale_for(double peak) {
 int64_t unit_length(const Tensor& t, Unit unit) {
   return unit == Unit::row ? t.size / t.rows : t.size;
 }
+int64_t cut_of(const Tensor& t, Unit unit) { return unit == Unit::row ? t.size / t.rows : t.cut; }
 int64_t unit_count(const Tensor& t, Unit unit) { return unit == Unit::row ? t.rows : 1; }
 int64_t unit_first(const Tensor& t, Unit unit) { return unit == Unit::row ? t.first_row : t.index; }
 int64_t blocks_of(const Tensor& t, Unit unit) {
-  return t.size == 0 ? 0 : unit_count(t, unit) * block_count(unit_length(t, unit));
+  if (unit == Unit::walk) return block_count(t.size);
+  return unit == Unit::row && t.size > 0 ? t.rows * block_count(t.size / t.rows) : t.blocks;
 }
 
 // The numbers of all tensors put together, for each of them; or each its own.
@@ -61,7 +63,8 @@ int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const int64_t lines = rows / (2 * threads * line), share = (rows + threads - 1) / threads;
   const bool reads_only = source == Source::gradient || source == Source::param;
   if (lines >= 4 || reads_only) {
-    return std::clamp<int64_t>(lines, reads_only ? 64 / line : 4, 8) * line * (size / rows);
+    return std::clamp<int64_t>(lines, reads_only ? 64 / line : 4, reads_only ? 32 : 8) * line *
+           (size / rows);
   }
   return (share < line ? share : (share + line - 1) / line * line) * (size / rows);
 }
@@ -84,14 +87,12 @@ void Reducer::sums(const Work& work, const Tensors& tensors, Source source, Redu
                    Unit unit, Numbers& out, const Numbers& scales) {
   const bool rows = unit == Unit::row;
   const std::vector<int64_t>& first = rows ? row_first_ : first_;
-  const auto size = [rows](const Tensor& t) {
-    return rows ? blocks_of(t, Unit::row) * kBlock : t.size;
-  };
+  const auto size = [unit](const Tensor& t) { return blocks_of(t, unit) * kBlock; };
   pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const double* scale = scales.empty() ? nullptr : scales.data() + unit_first(t, unit);
-    const Pass pass = {source, kind, unit_length(t, unit), scale};
+    const Pass pass = {source, kind, cut_of(t, unit), unit_length(t, unit), scale};
     double* partial = partials_.data() + first[t.index] + begin / kBlock;
-    kernels().reduce(work, t, begin / kBlock, block_count(end), pass, partial);
+    kernels().reduce(work, t, begin / kBlock, end / kBlock, pass, partial);
   });
   combine(tensors, partials_, unit, kind == Reduction::max_abs, out);
 }
@@ -100,10 +101,11 @@ void Reducer::sums(const Work& work, const Tensors& tensors, Source source, Redu
 void Reducer::combine(const Tensors& tensors, const Numbers& partials, Unit unit, bool maximum,
                       Numbers& out) const {
   out.assign(unit == Unit::row ? row_count_ : tensors.size(), 0.0);
+  const bool rows = unit == Unit::row;
   for (const Tensor& t : tensors) {
     if (!t.active || t.size == 0) continue;
-    const double* partial = partials.data() + (unit == Unit::row ? row_first_ : first_)[t.index];
-    const int64_t blocks = block_count(unit_length(t, unit));
+    const double* partial = partials.data() + (rows ? row_first_ : first_)[t.index];
+    const int64_t blocks = rows ? block_count(t.size / t.rows) : blocks_of(t, unit);
     for (int64_t u = 0; u < unit_count(t, unit); ++u) {
       double& total = out[unit_first(t, unit) + u];
       for (int64_t b = 0; b < blocks; ++b, ++partial) {
@@ -182,8 +184,10 @@ bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& kn
 }
 
 void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums) {
-  pieces_.each(tensors, Source::update, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
-    kernels().accumulate(work, t, begin, end, &partials_[first_[t.index] + begin / kBlock]);
+  const auto size = [](const Tensor& t) { return t.blocks * kBlock; };
+  pieces_.each(tensors, Source::update, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+    double* partial = &partials_[first_[t.index] + begin / kBlock];
+    kernels().accumulate(work, t, begin / kBlock, end / kBlock, partial);
   });
   combine(tensors, partials_, Unit::tensor, false, fresh_);
   sums.resize(tensors.size());
@@ -199,16 +203,17 @@ void Reducer::observe(const Work& work, const Tensors& tensors, Observation& out
     const int64_t k = first_[t.index] + begin / kBlock;
     kernels().observe(work, t, begin, end, &partials_[k], &measured_[k], &updates_[k]);
   });
-  combine(tensors, partials_, Unit::tensor, false, out.of_grads);
-  combine(tensors, measured_, Unit::tensor, false, out.of_params);
-  combine(tensors, updates_, Unit::tensor, false, out.of_updates);
+  combine(tensors, partials_, Unit::walk, false, out.of_grads);
+  combine(tensors, measured_, Unit::walk, false, out.of_params);
+  combine(tensors, updates_, Unit::walk, false, out.of_updates);
 }
 
 void Reducer::advance(const Work& work, const Tensors& tensors, Source measured, Numbers& of_params,
                       Numbers& of_measured) {
-  pieces_.each(tensors, Source::update, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
-    const int64_t first = first_[t.index] + begin / kBlock;
-    kernels().advance(work, t, begin, end, &partials_[first], &measured_[first]);
+  const auto size = [](const Tensor& t) { return t.logical ? t.size : t.blocks * kBlock; };
+  pieces_.each(tensors, Source::update, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+    const int64_t at = begin / kBlock, k = first_[t.index] + at;
+    kernels().advance(work, t, at, block_count(end), &partials_[k], &measured_[k]);
   });
   sums_after(work, tensors, Source::param, partials_);
   sums_after(work, tensors, measured, measured_);
@@ -221,11 +226,11 @@ void Reducer::sums_after(const Work& work, const Tensors& tensors, Source source
                          Numbers& partials) {
   const auto ordered = [](const Tensor& t) { return !t.logical; };
   if (std::all_of(tensors.begin(), tensors.end(), ordered)) return;
-  const auto size = [](const Tensor& t) { return t.logical ? t.size : 0; };
+  const auto size = [](const Tensor& t) { return t.logical ? t.blocks * kBlock : 0; };
   pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
-    const Pass pass = {source, Reduction::sum_squares, t.size, nullptr};
+    const Pass pass = {source, Reduction::sum_squares, t.cut, t.size, nullptr};
     double* out = &partials[first_[t.index] + begin / kBlock];
-    kernels().reduce(work, t, begin / kBlock, block_count(end), pass, out);
+    kernels().reduce(work, t, begin / kBlock, end / kBlock, pass, out);
   });
 }
 

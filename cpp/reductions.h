@@ -11,9 +11,9 @@ namespace instep {
 
 using Numbers = std::vector<double>;
 
-// What a number belongs to. `all` and `tensor` have one for each tensor, `row` one for each row of
-// every tensor.
-enum class Unit { all, tensor, row };
+// What a number belongs to. `all` and `tensor` have one for each tensor, `walk` too, of its
+// elements in own order; `row` has one for each row of every tensor.
+enum class Unit { all, tensor, walk, row };
 
 // Of each tensor, as a step found them: sums of squares, or the norms that they make.
 struct Observation {

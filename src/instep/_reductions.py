@@ -1,9 +1,11 @@
 """Reductions over the fixed tree of the native kernels (cpp/reduce.h), in NumPy.
 
-An array is cut, in C order, into blocks of 1024 elements. Within a block, element ``i`` is added to
-lane ``i % 32`` in double precision; lanes are combined in halves; blocks are added in order. The
-tree alone decides how sums round: not threads, not the instruction set, not the memory layout.
-What is only shown, not used, has the same tree in the array's own precision.
+An array is cut, in C order, into blocks of 1024 elements; one of two axes or more, whose rows (all
+that one index of the first axis has) have 512 elements or more, is so cut row by row. Within a
+block, element ``i`` is added to lane ``i % 32`` in double precision; lanes are combined in halves;
+blocks are added in order. The tree alone decides how sums round: not threads, not the instruction
+set, not the memory layout. What is only shown, not used, is cut without regard to rows, and has the
+same tree in the array's own precision.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 
 BLOCK = 1024
 LANES = 32
+LEAST_ROW = 512
 UNDERFLOW = 2.0**-960
 UNDERFLOW_ROUNDED = 2.0**-80
 MEAN_SCALE = 2.0**-64
@@ -43,9 +46,15 @@ def _tree(values: np.ndarray, combine: Combine) -> np.ndarray:
     return lanes[..., 0]
 
 
+def _cut(a: np.ndarray) -> np.ndarray:
+    if a.ndim > 1 and a.size >= LEAST_ROW * len(a) > 0:
+        return a.reshape(len(a), -1)
+    return a.ravel()
+
+
 def sum_squares(a: np.ndarray, scale: float = 1.0) -> float:
     """Return the sum of the squares of the elements times ``scale``."""
-    values = a.ravel().astype(np.float64)
+    values = a.astype(np.float64)
     if scale != 1.0:
         values *= scale
     return total(values * values)
@@ -68,12 +77,12 @@ def sum_squares_rounded(a: np.ndarray, again: bool) -> float:
 
 def total(a: np.ndarray) -> float:
     """Return the sum of the elements."""
-    return _in_order(_tree(a.ravel().astype(np.float64), np.add))
+    return _in_order(_tree(_cut(a.astype(np.float64)), np.add))
 
 
 def _in_order(blocks: np.ndarray) -> float:
     result = 0.0
-    for block in blocks.tolist():
+    for block in blocks.ravel().tolist():
         result += block
     return result
 
@@ -82,7 +91,7 @@ def mean(a: np.ndarray) -> float:
     """Return the mean of the elements, also where their sum overflows."""
     result = total(a) / a.size
     if not math.isfinite(result):
-        result = total(a.ravel().astype(np.float64) * MEAN_SCALE) / a.size / MEAN_SCALE
+        result = total(a.astype(np.float64) * MEAN_SCALE) / a.size / MEAN_SCALE
     return result
 
 
