@@ -18,17 +18,17 @@ from test_bits import Run, assert_same, seed_of
 Engines = Callable[[], Iterator[str]]
 
 # Rows and columns as the tiles see them: short rows and long ones, of which a tile has a part only;
-# fewer rows than a line has elements, and more than a tile or a band; rows that are just long enough
-# to be cut by themselves, and that just are not; blocks that end in the next row or with their own;
-# columns in runs of three; few columns, and an odd number of them, also in units with a short end;
-# axes outside of the two; axes of one element and of none; filters, of which few elements are beside
-# one another, and which two threads share.
+# fewer rows than a line has elements, and more than a tile or a band; rows just long enough to be
+# cut by themselves, and just not; blocks that end in the next row or with their own; columns in runs
+# of three; few columns, and an odd number of them, also where a row ends in a short block; axes
+# outside of the two; axes of one element and of none; filters, of which few elements are beside one
+# another, and which two threads share.
 SHAPES = [
     (67, 45), (1100, 3), (3, 1100), (33, 1023), (18, 1500), (5, 9001), (70, 4160), (17, 5000),
-    (21, 511), (21, 512), (3, 342, 3), (2, 512, 9), (134, 1025), (130, 2048), (131, 7, 150), (37, 768), (19, 9216), (2, 35, 512), (19, 70, 9),
-    (2, 17, 4001), (2, 6, 9001), (40, 3, 50), (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9),
-    (300, 5, 2), (5, 140, 9), (3, 131, 7), (18, 300, 3, 3), (260, 32, 3, 3), (4, 1, 3000),
-    (5, 0, 3), (2, 3, 1),
+    (21, 511), (21, 512), (3, 342, 3), (2, 512, 9), (134, 1025), (130, 2048), (131, 7, 150),
+    (37, 768), (19, 9216), (2, 35, 512), (19, 70, 9), (2, 17, 4001), (2, 6, 9001), (40, 3, 50),
+    (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9), (300, 5, 2), (5, 140, 9), (3, 131, 7),
+    (18, 300, 3, 3), (260, 32, 3, 3), (4, 1, 3000), (5, 0, 3), (2, 3, 1),
 ]  # fmt: skip
 RECIPES: dict[str, tuple[Case, list[Any]]] = {
     "plain": (Case(instep.Adam), []),
