@@ -19,8 +19,8 @@ Engines = Callable[[], Iterator[str]]
 
 # Rows and columns as the tiles see them: short rows and long ones, of which a tile has a part only;
 # fewer rows than a line has elements, and more than a tile or a band; rows just long enough to be
-# cut by themselves, and just not; blocks that end in the next row or with their own; columns in runs
-# of three; few columns, and an odd number of them, also where a row ends in a short block; axes
+# cut by themselves, and just not; blocks that end in the next row or with their own; columns in
+# runs of three; few columns, and an odd number of them, also where a row has a short end; axes
 # outside of the two; axes of one element and of none; filters, of which few elements are beside one
 # another, and which two threads share.
 SHAPES = [
