@@ -99,9 +99,10 @@ class Tiles {
       slide(row);
       fill(smaller(larger(bottom_ + rows_from(bottom_), row + below_ + 1), last + 1));
       Span span = {start, start};
-      for (; b < end && cut.start(b) + cut.length(b) <= bottom_ * columns; ++b) {
-        f(b, cut.start(b), cut.length(b));
-        span.end = cut.start(b) + cut.length(b);
+      for (int64_t n; b < end; ++b, span.end += n) {
+        n = cut.length(b);
+        if (span.end + n > bottom_ * columns) break;
+        f(b, span.end, n);
       }
       put_back([&](int i) { put_rows(i, span); });
     }

@@ -209,7 +209,7 @@ def test_unknown_arguments() -> None:
         ("abc", "params: must be a numpy.ndarray, or a list"),
         (3, "params: must be a numpy.ndarray, or a list"),
         (None, "params: must be a numpy.ndarray, or a list"),
-        ([{"lr": 1}], r"params\[0\]: must be a dict with the key 'params'"),
+        ([{"lr": 1}], r"params\[0\]: must be a dict with the key 'params'; got keys \['lr'\]"),
         ([{"params": [np.zeros(1)]}, np.zeros(1)], r"params\[1\]: must be a dict with the key"),
     ],
 )

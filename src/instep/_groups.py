@@ -229,7 +229,7 @@ def _all_arrays(params: Mapping[Any, Any]) -> bool:
 
 def _make_group(place: str, spec: Any, shared: Mapping[str, Any], rules: Rules) -> ParamGroup:
     if not isinstance(spec, Mapping) or "params" not in spec:
-        got = validate.shown(spec)
+        got = f"keys {list(spec)}" if isinstance(spec, Mapping) else validate.shown(spec)
         raise TypeError(f"{place}: must be a dict with the key 'params'; got {got}")
     own = {name: value for name, value in spec.items() if name != "params"}
     return ParamGroup(spec["params"], {**shared, **own}, rules, place=place)

@@ -122,9 +122,9 @@ def bench(
 ) -> None:
     """Compare a step of instep with NumPy, torch and the limits of this machine.
 
-    Every result is checked before it is timed. The limits are measured in the same run: a call, a
-    loop with the same traffic and no arithmetic, the arithmetic in the nearest cache. All figures
-    are medians, taken in turn.
+    Every result is checked before it is timed. The limits are measured in the
+    same run: a call, a loop with the same traffic and no arithmetic, the
+    arithmetic in the nearest cache. All figures are medians, taken in turn.
     """
     _check_files(json_file, plot_file)
     if every:

@@ -46,8 +46,9 @@ def demo(
 ) -> None:
     """Show why training fails, and what each remedy does about it, on handwritten digits.
 
-    Plain SGD explodes; a network of sigmoids does not learn, as its gradients vanish. Each remedy
-    starts from the same weights and sees the same batches, natively and with the reference.
+    Plain SGD explodes; a network of sigmoids does not learn, as its gradients
+    vanish. Each remedy starts from the same weights and sees the same batches,
+    natively and with the reference.
     """
     from ._demo_picture import FORMATS, draw  # noqa: PLC0415 - matplotlib takes a second to import
 
