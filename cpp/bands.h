@@ -22,7 +22,7 @@ class Bands {
         blocks_(cut.blocks()),
         f_(f),
         read_(read),
-        most_(kGroups / read.streams() * kLine) {}
+        most_(kBandLines / read.streams() * kLine) {}
 
   // Writes the numbers of the blocks [begin, end).
   void reduce(int64_t begin, int64_t end, double* partial) {
@@ -40,8 +40,8 @@ class Bands {
 
  private:
   static constexpr int64_t kLine = kLineOf<T>;
-  static constexpr int64_t kGroups = 32, kBand = kGroups * kLine;  // rows
-  static constexpr int64_t kColumns = 64;                          // of a chunk: two for each lane
+  static constexpr int64_t kBand = kBandLines * kLine;  // rows
+  static constexpr int64_t kColumns = 64;               // of a chunk: two for each lane
 
   // Columns [begin, end), all of them in one block of each row.
   struct Chunk {
@@ -200,7 +200,7 @@ class Bands {
   int64_t row_, rows_, groups_;  // of this band
   Chunk brought_;
   alignas(64) T made_[Read::kAsIs ? 1 : kColumns * kBand / 2] = {};
-  alignas(64) double lanes_[kGroups][kLanes][kLine];
+  alignas(64) double lanes_[kBandLines][kLanes][kLine];
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 constexpr int64_t kLeastTiled = 64;
+constexpr int64_t kBandLines = 32;  // rows of a band of one stream, in cache lines
 
 inline Grid grid_of(const Stream& s) {
   if (s.ndim == 0) return {};

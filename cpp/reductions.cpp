@@ -60,12 +60,14 @@ int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const Grid grid = grid_for(t, source);
   if (grid.columns == 0) return kBlock;
   const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, rows = t.size / grid.columns;
-  const int64_t lines = rows / (2 * threads * line), share = (rows + threads - 1) / threads;
-  const bool reads_only = source == Source::gradient || source == Source::param;
-  if (lines >= 4 || reads_only) {
-    return std::clamp<int64_t>(lines, reads_only ? 64 / line : 4, reads_only ? 32 : 8) * line *
-           (size / rows);
+  const int64_t lines = (rows + line - 1) / line;
+  if (source == Source::gradient || source == Source::param) {
+    const int64_t bands = (lines + kBandLines - 1) / kBandLines;
+    const int64_t parts = (bands + threads - 1) / threads * threads;
+    return std::max(64 / line, (lines + parts - 1) / parts) * line * (size / rows);
   }
+  const int64_t some = rows / (2 * threads * line), share = (rows + threads - 1) / threads;
+  if (some >= 4) return std::min<int64_t>(some, 8) * line * (size / rows);
   return (share < line ? share : (share + line - 1) / line * line) * (size / rows);
 }
 
