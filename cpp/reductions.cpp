@@ -63,7 +63,7 @@ int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const int64_t lines = (rows + line - 1) / line;
   if (source == Source::gradient || source == Source::param) {
     const int64_t bands = (lines + kBandLines - 1) / kBandLines;
-    const int64_t parts = (bands + threads - 1) / threads * threads;
+    const int64_t parts = (bands + 2 * threads - 1) / (2 * threads) * (2 * threads);
     return std::max(64 / line, (lines + parts - 1) / parts) * line * (size / rows);
   }
   const int64_t some = rows / (2 * threads * line), share = (rows + threads - 1) / threads;
