@@ -34,6 +34,8 @@ int64_t blocks_of(const Tensor& t, Unit unit) {
   return unit == Unit::row && t.size > 0 ? t.rows * block_count(t.size / t.rows) : t.blocks;
 }
 
+int64_t in_blocks(const Tensor& t) { return t.blocks * kBlock; }
+
 // The numbers of all tensors put together, for each of them; or each its own.
 void unit_totals(Unit unit, bool maximum, Numbers& each) {
   if (unit != Unit::all) return;
@@ -186,11 +188,11 @@ bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& kn
 }
 
 void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums) {
-  const auto size = [](const Tensor& t) { return t.blocks * kBlock; };
-  pieces_.each(tensors, Source::update, size, [&](const Tensor& t, int64_t begin, int64_t end) {
-    double* partial = &partials_[first_[t.index] + begin / kBlock];
-    kernels().accumulate(work, t, begin / kBlock, end / kBlock, partial);
-  });
+  pieces_.each(tensors, Source::update, in_blocks,
+               [&](const Tensor& t, int64_t begin, int64_t end) {
+                 double* partial = &partials_[first_[t.index] + begin / kBlock];
+                 kernels().accumulate(work, t, begin / kBlock, end / kBlock, partial);
+               });
   combine(tensors, partials_, Unit::tensor, false, fresh_);
   sums.resize(tensors.size());
   for (const Tensor& t : tensors) {
@@ -212,7 +214,7 @@ void Reducer::observe(const Work& work, const Tensors& tensors, Observation& out
 
 void Reducer::advance(const Work& work, const Tensors& tensors, Source measured, Numbers& of_params,
                       Numbers& of_measured) {
-  const auto size = [](const Tensor& t) { return t.logical ? t.size : t.blocks * kBlock; };
+  const auto size = [](const Tensor& t) { return t.logical ? t.size : in_blocks(t); };
   pieces_.each(tensors, Source::update, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const int64_t at = begin / kBlock, k = first_[t.index] + at;
     kernels().advance(work, t, at, block_count(end), &partials_[k], &measured_[k]);
@@ -228,7 +230,7 @@ void Reducer::sums_after(const Work& work, const Tensors& tensors, Source source
                          Numbers& partials) {
   const auto ordered = [](const Tensor& t) { return !t.logical; };
   if (std::all_of(tensors.begin(), tensors.end(), ordered)) return;
-  const auto size = [](const Tensor& t) { return t.logical ? t.blocks * kBlock : 0; };
+  const auto size = [](const Tensor& t) { return t.logical ? in_blocks(t) : 0; };
   pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const Pass pass = {source, Reduction::sum_squares, t.cut, t.size, nullptr};
     double* out = &partials[first_[t.index] + begin / kBlock];
