@@ -10,7 +10,8 @@ namespace {
 // Calls f with the blocks of the tensor, in its dtype. Inlined: what a lambda copies would be read
 // again before it is stored, which takes as long as a small tensor.
 template <class F>
-__attribute__((always_inline)) inline void with_blocks(const Work& work, const Tensor& tensor, F f) {
+__attribute__((always_inline)) inline void with_blocks(const Work& work, const Tensor& tensor,
+                                                       F f) {
   if (tensor.dtype == Dtype::f32) {
     Blocks<float> blocks(work, tensor);
     f(blocks);

@@ -13,11 +13,13 @@ struct Stretch {
   T* out;
 };
 
-// Whether the runs of a stream are shorter than a vector, and not all there is of a row.
+// Whether the runs of a stream are so short, and not all there is of a row, that by themselves they
+// leave too little time to ask for the lines of the next.
 template <class T>
 bool short_runs(const Stream& s, const Grid& grid) {
+  constexpr int64_t kShort = 16;
   const int64_t run = s.shape[s.ndim - 1];
-  return grid.step == sizeof(T) && run < 8 && run < grid.columns && grid.rows >= kLineOf<T>;
+  return grid.step == sizeof(T) && run < kShort && run < grid.columns && grid.rows >= kLineOf<T>;
 }
 
 // Short runs, as of filters in F order, side by side in memory of their own: to be transposed at

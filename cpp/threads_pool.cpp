@@ -30,6 +30,7 @@ constexpr microseconds kAtOnce{20};
 // much for each, unless so many regions have followed one another at once.
 constexpr microseconds kWorthWaking{100};
 constexpr int kInARow = 2;
+constexpr int kKnown = 64;  // regions
 
 // Bytes: tiles take half a MiB, which is all that some systems give.
 constexpr size_t kStack = 2 << 20;
@@ -58,6 +59,13 @@ struct alignas(128) Member {
   std::condition_variable wake;
 };
 
+// A region that found somebody asleep, and how long each of its chunks took.
+struct Known {
+  Body body = nullptr;
+  int chunks = 0;
+  Clock::duration each{0};
+};
+
 // One region at a time; a second caller does without. `body` and `context` are written while no
 // chunk can be claimed, and read after a claim has succeeded.
 struct Pool {
@@ -69,7 +77,8 @@ struct Pool {
   uint32_t region = 0;
   Clock::time_point ended;  // the last region
   int in_a_row = 0;         // regions that found somebody asleep, at once after another
-  int started = 1;          // members with a thread; the first is whoever calls
+  Known known[kKnown];
+  int started = 1;  // members with a thread; the first is whoever calls
   Member members[kMaxThreads];
 };
 
@@ -105,7 +114,8 @@ void wait_until(Member& own, int spins, Condition holds) {
   own.asleep = false;
 }
 
-void take_part(Pool& pool, int self, uint32_t region) {
+// Returns how many chunks it did.
+int take_part(Pool& pool, int self, uint32_t region) {
   const int threads = pool.threads.load(std::memory_order_relaxed);
   int chunk, done = 0;
   for (int i = 0; i < threads; ++i) {
@@ -116,6 +126,7 @@ void take_part(Pool& pool, int self, uint32_t region) {
   }
   // Once for all of them: the counter's cache line is another thread's each time.
   if (done > 0 && pool.unfinished.fetch_sub(done) == done) wake(pool.members[0]);
+  return done;
 }
 
 void* work(void* member) {
@@ -155,23 +166,37 @@ void wake_elsewhere(Member& member) {
   pthread_setaffinity_np(member.thread, sizeof usable, &usable);
 }
 
-// Takes a chunk, which tells how many threads the others are worth waking for.
-int64_t worth_waking(Pool& pool, uint32_t region, int chunks) {
+bool anyone_asleep(const Pool& pool, int threads) {
+  const auto asleep = [](const Member& m) { return m.asleep.load(); };
+  return std::any_of(pool.members + 1, pool.members + threads, asleep);
+}
+
+Known& known_of(Pool& pool, int chunks) {
+  return pool.known[(reinterpret_cast<uintptr_t>(pool.body) / 16 + chunks) % kKnown];
+}
+
+Clock::duration time_of_one(Pool& pool, uint32_t region) {
   int chunk;
   const Clock::time_point start = Clock::now();
-  if (!claim(pool.members[0], region, chunk)) return 0;
+  if (!claim(pool.members[0], region, chunk)) return {};
   pool.body(pool.context, chunk);
   pool.unfinished.fetch_sub(1);
-  return (Clock::now() - start) * (chunks - 1) / kWorthWaking;
+  return Clock::now() - start;
+}
+
+// How many threads are as much work as is worth it. What the region took before tells; of a new one
+// its first chunk, in which there may be nothing.
+int64_t worth_waking(Pool& pool, uint32_t region, int chunks) {
+  const Known& known = known_of(pool, chunks);
+  const bool again = known.body == pool.body && known.chunks == chunks;
+  return (again ? known.each : time_of_one(pool, region)) * (chunks - 1) / kWorthWaking;
 }
 
 void wake_sleepers(Pool& pool, uint32_t region, int threads, int chunks) {
-  const auto asleep = [](const Member& m) { return m.asleep.load(); };
-  if (std::none_of(pool.members + 1, pool.members + threads, asleep)) return;
   const bool at_once = Clock::now() - pool.ended < kAtOnce;
   pool.in_a_row = at_once ? pool.in_a_row + 1 : 0;
   const bool all = pool.in_a_row >= kInARow;
-  int64_t left = all ? threads : worth_waking(pool, region, threads * chunks);
+  int64_t left = all ? threads : worth_waking(pool, region, chunks);
   for (int i = 1; i < threads && left > 0; ++i) {
     Member& member = pool.members[i];
     if (!member.asleep) continue;
@@ -194,10 +219,15 @@ void run_region(Pool& pool, int threads, int chunks, Body body, void* context) {
     pool.members[i].range = {region, static_cast<uint16_t>(first),
                              static_cast<uint16_t>(first + chunks)};
   }
-  wake_sleepers(pool, region, threads, chunks);
-  take_part(pool, 0, region);
+  const bool sleepers = anyone_asleep(pool, threads);
+  if (sleepers) wake_sleepers(pool, region, threads, threads * chunks);
+  const Clock::time_point start = sleepers ? Clock::now() : pool.ended;
+  const int done = take_part(pool, 0, region);
   wait_until(pool.members[0], kUntilEnd, [&] { return pool.unfinished == 0; });
   pool.ended = Clock::now();
+  if (sleepers && done > 0) {
+    known_of(pool, threads * chunks) = {body, threads * chunks, (pool.ended - start) / done};
+  }
 }
 
 // OMP_NUM_THREADS may be a list, for nested regions; the first number counts.

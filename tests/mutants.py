@@ -164,6 +164,8 @@ MUTANTS = [
      "wait_until(pool.members[0], kUntilEnd, [&] { return pool.unfinished == 0; });", "",
      "test_threads.py"),
     ("threads_pool.cpp", "pool.in_a_row >= kInARow", "false", "test_threads.py"),
+    ("threads_pool.cpp", "again ? known.each : time_of_one(pool, region)",
+     "time_of_one(pool, region)", "test_threads.py"),
     ("threads_pool.cpp", "* (chunks - 1) / kWorthWaking", "* 0 / kWorthWaking", "test_threads.py"),
     ("plan.cpp", "std::fill(sums_.begin(), sums_.end(), 0.0);", "", "test_accumulate.py"),
     ("plan.cpp", "std::fill(counts_.begin(), counts_.end(), 0);", "", "test_accumulate.py"),

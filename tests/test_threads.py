@@ -44,6 +44,22 @@ def with_worker(size):
     pair.native()
     (worker,) = set(os.listdir("/proc/self/task")) - before
     return pair, f"/proc/self/task/{worker}"
+
+def wakes(worker, run):
+    # how many times of 20 it slept again, after it had slept before
+    def sleeps():
+        with open(f"{worker}/status") as status:
+            (line,) = [x for x in status if x.startswith("voluntary_ctxt_switches")]
+        return int(line.split()[1])
+
+    woken = 0
+    for _ in range(20):
+        time.sleep(0.005)
+        start = sleeps()
+        run()
+        time.sleep(0.005)
+        woken += sleeps() > start
+    return woken
 """
 
 
@@ -202,19 +218,34 @@ def test_little_work_wakes_those_asleep_if_more_follows_at_once() -> None:
     code = """
 pair, worker = with_worker(70_000)
 
-def sleeps():
-    with open(f"{worker}/status") as status:
-        (line,) = [x for x in status if x.startswith("voluntary_ctxt_switches")]
-    return int(line.split()[1])
-
-woken = 0
-for _ in range(20):
-    time.sleep(0.005)
-    start = sleeps()
+def follow():
     for _ in range(8):
         pair.native()
-    time.sleep(0.005)
-    woken += sleeps() > start
-print(woken >= 10)
+
+print(wakes(worker, follow) >= 10)
+"""
+    assert says(code, OMP_NUM_THREADS="2") == "True"
+
+
+@needs_pool
+def test_work_in_few_pieces_wakes_those_asleep() -> None:
+    """Where the first chunk has none of it, what it took before tells how much it is."""
+    code = """
+_, worker = with_worker(70_000)
+rng = np.random.default_rng(1)
+p, g = (rng.standard_normal((1000, 1000), np.float32) for _ in range(2))
+opt = instep.Adam([p])
+grads = [np.asfortranarray(g)]
+opt.step(grads)
+print(wakes(worker, lambda: opt.step(grads)) >= 10)
+"""
+    assert says(code, OMP_NUM_THREADS="2") == "True"
+
+
+@needs_pool
+def test_little_work_alone_wakes_nobody() -> None:
+    code = """
+pair, worker = with_worker(70_000)
+print(wakes(worker, pair.native) <= 10)
 """
     assert says(code, OMP_NUM_THREADS="2") == "True"
