@@ -107,9 +107,11 @@ class Blocks {
     return {cut, cut.from(begin), cut.from(end)};
   }
 
-  static Grid grid_for(const Stream* const* streams, int count) {
+  Grid grid_for(const Stream* const* streams, int count) const {
     Grid grid = {};
-    for (int i = 0; i < count && grid.columns == 0; ++i) grid = grid_of(*streams[i]);
+    for (int i = 0; i < count && grid.columns == 0; ++i) {
+      grid = grid_of(*streams[i], streams[i] == &tensor_.places);
+    }
     return grid;
   }
 

@@ -22,11 +22,25 @@ inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 constexpr int64_t kLeastTiled = 64;
 constexpr int64_t kBandLines = 32;  // rows of a band of one stream, in cache lines
 
-inline Grid grid_of(const Stream& s) {
+// The axis whose neighbours are nearest in memory, of those outside `end`.
+inline int nearest_axis(const Stream& s, int end) {
+  int nearest = end - 1;
+  for (int d = 0; d < end; ++d) {
+    if (s.strides[d] != 0 && magnitude(s.strides[d]) < magnitude(s.strides[nearest])) nearest = d;
+  }
+  return nearest;
+}
+
+// Where the innermost axis is the fastest but short, rows are the places along another that share
+// cache lines, unless they must be side by side.
+inline Grid grid_of(const Stream& s, bool side_by_side = false) {
+  constexpr int64_t kShared = 32, kLeastRows = 16;  // bytes: lines of two such runs or more
   if (s.ndim == 0) return {};
-  int fast = s.ndim - 1;
-  for (int d = 0; d < s.ndim; ++d) {
-    if (s.strides[d] != 0 && magnitude(s.strides[d]) < magnitude(s.strides[fast])) fast = d;
+  int fast = nearest_axis(s, s.ndim);
+  if (fast == s.ndim - 1 && s.ndim > 2 && !side_by_side) {
+    const int outer = nearest_axis(s, s.ndim - 1);
+    const bool shared = magnitude(s.strides[outer]) <= kShared && s.shape[outer] >= kLeastRows;
+    if (outer < s.ndim - 2 && shared) fast = outer;
   }
   if (fast == s.ndim - 1) return {};
   Grid grid = {s.shape[fast], 1, s.strides[fast]};
@@ -36,8 +50,7 @@ inline Grid grid_of(const Stream& s) {
 
 // Whether columns are pages apart, and cache lines begin in the same rows of all: then a line of
 // each is as quickly read as several.
-inline bool lines_apart(const Stream& s) {
-  const int64_t step = grid_of(s).step;
+inline bool lines_apart(const Stream& s, int64_t step) {
   bool apart = true;
   for (int d = 0; d < s.ndim; ++d) {
     const int64_t stride = magnitude(s.strides[d]);
@@ -47,8 +60,7 @@ inline bool lines_apart(const Stream& s) {
 }
 
 // Whether cache lines begin in other rows of one column than of another.
-inline bool lines_split(const Stream& s) {
-  const int64_t step = grid_of(s).step;
+inline bool lines_split(const Stream& s, int64_t step) {
   bool split = false;
   for (int d = 0; d < s.ndim; ++d) split |= s.strides[d] != step && s.strides[d] % 64 != 0;
   return split;

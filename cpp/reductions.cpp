@@ -52,7 +52,7 @@ Grid grid_for(const Tensor& t, Source source) {
   if (source == Source::param) return grid;
   if (grid.columns == 0 && source == Source::update) grid = grid_of(arrays.grad);
   for (int k = 0; k < kMaxSlots && grid.columns == 0; ++k) grid = grid_of(arrays.slot[k]);
-  if (grid.columns == 0 && source == Source::update) grid = grid_of(t.places);
+  if (grid.columns == 0 && source == Source::update) grid = grid_of(t.places, true);
   return grid;
 }
 

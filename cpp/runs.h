@@ -75,4 +75,37 @@ class Batch {
   T* out_ = nullptr;
 };
 
+// Runs whose rows are not side by side: each is copied when the lines of some more are asked for.
+template <class T>
+class Queue {
+ public:
+  template <class Copy>
+  void add(const Stretch<T>& run, int64_t step, Copy copy) {
+    pass(copy);
+    runs_[(at_ + kAhead - 1) % kAhead] = run;
+    const int64_t length = magnitude(step) * run.rows;
+    const char* first = step < 0 ? run.in - length : run.in;
+    for (int64_t h = 0; h < length; h += 64) __builtin_prefetch(first + h, 0, 2);
+  }
+
+  template <class Copy>
+  void finish(Copy copy) {
+    for (int i = 0; i < kAhead; ++i) pass(copy);
+  }
+
+ private:
+  static constexpr int kAhead = 8;
+
+  // The oldest.
+  template <class Copy>
+  void pass(Copy copy) {
+    if (runs_[at_].in) copy(runs_[at_]);
+    runs_[at_] = {};
+    at_ = (at_ + 1) % kAhead;
+  }
+
+  Stretch<T> runs_[kAhead] = {};
+  int at_ = 0;
+};
+
 }  // namespace

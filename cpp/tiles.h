@@ -25,7 +25,7 @@ class Tiles {
       : grid_(grid), read_(args...), scratch_(scratch) {}
 
   void add(const Stream& s) {
-    const Grid grid = grid_of(s);
+    const Grid grid = grid_of(s, is_made(s));
     if (grid == grid_)
       members_[count_++] = {&s, grid.step, false, !is_made(s) && short_runs<T>(s, grid)};
   }
@@ -64,8 +64,8 @@ class Tiles {
     below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
     bool apart = true, split = false;
     for (int i = 0; i < count_; ++i) {
-      apart &= lines_apart(*members_[i].stream);
-      split |= lines_split(*members_[i].stream);
+      apart &= lines_apart(*members_[i].stream, members_[i].step);
+      split |= lines_split(*members_[i].stream, members_[i].step);
     }
     const int64_t least = apart ? kLine : 4 * kLine;
     height_ = smaller(share_ / pitch_ - below_, larger(small, least)) / kLine * kLine;
@@ -217,6 +217,13 @@ class Tiles {
       const auto done = [&] { batch.gather(pitch_); };
       walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) { batch.add(run, done); });
       return done();
+    }
+    if (members_[i].step != sizeof(T)) {
+      Queue<T> queue;
+      const auto copy_it = [&](const Stretch<T>& run) { copy(i, run, run.in); };
+      walk_columns(i, row, columns, rows,
+                   [&](const Stretch<T>& run) { queue.add(run, members_[i].step, copy_it); });
+      return queue.finish(copy_it);
     }
     Stretch<T> now = {};
     char* below = nullptr;

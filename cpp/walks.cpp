@@ -10,7 +10,7 @@ namespace {
 // How the axes lie, so ordered.
 Grid grid_along(const py::array& param, const std::vector<int>& axes) {
   std::vector<int64_t> numbers(2 * param.ndim());
-  return grid_of(places_of(param, axes, numbers.data()));
+  return grid_of(places_of(param, axes, numbers.data()), true);
 }
 
 // Where a gradient in C order has few elements beside one another in memory's order, as of filters,

@@ -52,9 +52,15 @@ RECIPES: dict[str, tuple[Case, list[Any]]] = {
 
 
 def orders(ndim: int) -> list[tuple[int, ...]]:
-    """Return C order, F order, and two more if there are as many."""
+    """Return C order, F order, and three more if there are as many.
+
+    Of the last the innermost axis is that of C order, and the first axis is beside it.
+    """
     every = list(permutations(range(ndim)))
-    return [every[0], every[-1], *every[1:-1][:: max(1, len(every) // 2)]]
+    swapped = (*range(1, ndim - 1), 0, ndim - 1) if ndim > 2 else every[0]
+    return list(dict.fromkeys([
+        every[0], every[-1], *every[1:-1][:: max(1, len(every) // 2)], swapped,
+    ]))  # fmt: skip
 
 
 def layouts(ndim: int) -> list[tuple[Permuted, Permuted]]:
