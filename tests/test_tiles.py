@@ -67,6 +67,7 @@ def layouts(ndim: int) -> list[tuple[Permuted, Permuted]]:
     """Return pairs for parameter and gradient."""
     c, f, *others = orders(ndim)
     pairs = [(c, f), (f, c), (f, f), *((p, other) for other in others for p in (c, other))]
+    pairs += [(other, c) for other in others[-1:]]
     plain = [(Permuted(p), Permuted(g)) for p, g in pairs]
     return [
         *plain,
