@@ -57,7 +57,7 @@ class Pieces {
 
  private:
   static constexpr int64_t kTensorCost = 64;  // of a tensor however small, in elements
-  static constexpr int64_t kChunk = 16 * kBlock;
+  static constexpr int64_t kChunk = 4 * kBlock;
   static constexpr int64_t kMaxChunks = 64;  // of each thread: more cost some percent
 
   // Lines the tensors up; returns what all cost.
