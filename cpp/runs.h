@@ -81,8 +81,7 @@ class Queue {
  public:
   template <class Copy>
   void add(const Stretch<T>& run, int64_t step, Copy copy) {
-    pass(copy);
-    runs_[(at_ + kAhead - 1) % kAhead] = run;
+    put(run, copy);
     const int64_t length = magnitude(step) * run.rows;
     const char* first = step < 0 ? run.in - length : run.in;
     for (int64_t h = 0; h < length; h += 64) __builtin_prefetch(first + h, 0, 2);
@@ -90,18 +89,18 @@ class Queue {
 
   template <class Copy>
   void finish(Copy copy) {
-    for (int i = 0; i < kAhead; ++i) pass(copy);
+    for (int i = 0; i < kAhead; ++i) put({}, copy);
   }
 
  private:
   static constexpr int kAhead = 8;
 
-  // The oldest.
+  // In place of the oldest, which is copied.
   template <class Copy>
-  void pass(Copy copy) {
-    if (runs_[at_].in) copy(runs_[at_]);
-    runs_[at_] = {};
-    at_ = (at_ + 1) % kAhead;
+  void put(const Stretch<T>& run, Copy copy) {
+    Stretch<T>& oldest = runs_[at_++ % kAhead];
+    if (oldest.in) copy(oldest);
+    oldest = run;
   }
 
   Stretch<T> runs_[kAhead] = {};
