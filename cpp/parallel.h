@@ -16,7 +16,7 @@ int get_num_threads();
 // How many threads a pass over so many elements should use.
 int threads_for(int64_t elements);
 
-using Body = void (*)(void* context, int chunk);
+using Body = void (*)(void* context, int first, int last);
 
 // What each implementation has. To be called once, at import: lets parent and child step on after
 // fork().
@@ -25,8 +25,9 @@ bool make_fork_safe();
 // How many threads there may be, whatever set_num_threads says.
 int thread_limit();
 
-// Calls body(context, chunk) for each chunk in [0, threads * chunks), side by side; no more than
-// 65535. Each thread begins with `chunks` neighbours, the same in every region.
+// Calls body(context, first, last) for ranges [first, last) that cover the chunks [0, threads *
+// chunks), side by side; no more than 65535. Each thread begins with `chunks` neighbours, the same
+// in every region.
 void run_parallel(int threads, int chunks, Body body, void* context);
 
 std::string threads_library();
@@ -34,7 +35,8 @@ std::string threads_library();
 template <class F>
 void parallel_for(int threads, int chunks, F&& f) {
   run_parallel(
-      threads, chunks, [](void* context, int chunk) { (*static_cast<F*>(context))(chunk); }, &f);
+      threads, chunks,
+      [](void* context, int first, int last) { (*static_cast<F*>(context))(first, last); }, &f);
 }
 
 }  // namespace instep

@@ -40,9 +40,9 @@ class Pieces {
     const int64_t cost = place(tensors, size);
     const int64_t chunks = std::clamp<int64_t>(cost / (kChunk * threads), 1, kMaxChunks);
     const int64_t share = cost / (threads * chunks);
-    parallel_for(threads, static_cast<int>(chunks), [&](int chunk) {
-      const int64_t low = share * chunk;
-      const int64_t high = chunk + 1 == threads * chunks ? cost : low + share;
+    parallel_for(threads, static_cast<int>(chunks), [&](int first, int last) {
+      const int64_t low = share * first;
+      const int64_t high = last == threads * chunks ? cost : share * last;
       size_t i = std::upper_bound(starts_.begin(), starts_.end(), low) - starts_.begin() - 1;
       for (; i < tensors.size() && starts_[i] < high; ++i) {
         const Tensor& t = tensors[i];

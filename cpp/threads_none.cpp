@@ -8,7 +8,7 @@ int thread_limit() { return 1; }
 std::string threads_library() { return "none"; }
 
 void run_parallel(int threads, int chunks, Body body, void* context) {
-  for (int chunk = 0; chunk < threads * chunks; ++chunk) body(context, chunk);
+  body(context, 0, threads * chunks);
 }
 
 }  // namespace instep

@@ -28,10 +28,10 @@ bool make_fork_safe() {
 
 int thread_limit() { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
 
-// The runtime may give fewer threads than asked for; each then takes more chunks.
+// The runtime may give fewer threads than asked for; each then takes more.
 void run_parallel(int threads, int chunks, Body body, void* context) {
 #pragma omp parallel for schedule(static) num_threads(threads)
-  for (int chunk = 0; chunk < threads * chunks; ++chunk) body(context, chunk);
+  for (int i = 0; i < threads; ++i) body(context, i * chunks, (i + 1) * chunks);
 }
 
 std::string threads_library() {
