@@ -316,6 +316,24 @@ def test_garbage_collection_rests_while_timing(hasty: None) -> None:
     assert timing.spread["min"] <= timing.median <= timing.spread["max"]
 
 
+@pytest.mark.parametrize("paused", range(12))
+def test_a_pause_does_not_make_samples_short(monkeypatch: pytest.MonkeyPatch, paused: int) -> None:
+    class Clock:
+        now, steps = 0.0, 0
+
+        def refresh(self) -> None: ...
+
+        def step(self) -> None:
+            self.now += 1e-4 + (0.05 if self.steps == paused else 0.0)
+            self.steps += 1
+
+    clock = Clock()
+    monkeypatch.setattr(_bench_timing.time, "perf_counter", lambda: clock.now)
+    (timing,) = _bench_timing.measure([clock], 3)
+    assert timing.loops * 1e-4 >= _bench_timing.SAMPLE
+    assert timing.median == pytest.approx(1e-4)
+
+
 def test_the_machine_has_a_name() -> None:
     assert _bench_machine.cpu_model()
     assert _bench_machine.available_memory() > 0
