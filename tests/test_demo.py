@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import instep
 from instep import cli, data
-from instep._plans import ReferencePlan
+from instep._reference_plan import ReferencePlan
 from instep.cli import _demo_picture as picture
 from instep.cli import _demo_recipes as table
 from instep.cli import _demo_train as training

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._backends import make_plan
 from ._buffers import Buffers
-from ._plans import Gradients, make_plan
+from ._plans import Gradients
 from ._state import aligned_zeros
 
 

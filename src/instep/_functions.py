@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from . import _validate as validate
+from ._backends import make_plan, plain_for
 from ._buffers import Buffers
 from ._groups import ParamGroup
-from ._plans import Plan, make_plan, plain_for
+from ._plans import Plan
 from ._structure import Structure
 from .optimizer import Optimizer
 from .transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, Scale, Transform

@@ -14,6 +14,7 @@ from . import _plans as plans
 from . import _validate as validate
 from . import transforms as tf
 from ._accumulate import Accumulator
+from ._backends import make_plan, plain_for
 from ._buffers import Buffers
 from ._docs import parameters
 from ._groups import ParamGroup, make_groups
@@ -51,7 +52,7 @@ class Optimizer(Rule):
         self._options = {k: v for k, v in chosen.items() if v not in (OPTIONS[k].default, [])}
         self._groups, self._structure = make_groups(params, hyper, self._rules(hyper))
         leaves = self._structure.leaves
-        plain = plans.plain_for(chosen["backend"])
+        plain = plain_for(chosen["backend"])
         self._buffers = Buffers(self._structure.names, leaves, plain=plain)
         owners = [g for g, n in enumerate(self._structure.sizes) for _ in range(n)]
         self._owners = owners
@@ -70,7 +71,7 @@ class Optimizer(Rule):
         native = self._backend == "native"
         self._moving = native and any(t._moving() for t in self._transforms)
         slots = [tuple(s.get(name) for name in self._slot_names) for s in self._state]
-        self._plan = plans.make_plan(
+        self._plan = make_plan(
             self._backend,
             self._rule,
             type(self)._numpy,

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._backends import make_plan
 from .._buffers import Buffers
-from .._plans import Row, make_plan
+from .._plans import Row
 from .._state import zero_slots
 from ._bench_cases import Arrays, Case, Problem
 from ._bench_contestants import Contestant, Native
