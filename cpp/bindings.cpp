@@ -5,7 +5,7 @@
 
 #include "dispatch.h"
 #include "parallel.h"
-#include "plan.h"
+#include "stepper.h"
 
 namespace py = pybind11;
 using namespace instep;
@@ -46,14 +46,21 @@ PYBIND11_MODULE(_core, m) {
   m.def("plain", &plain);
   py::class_<Plan>(m, "Plan")
       .def(py::init<const std::string&, const py::list&, const py::list&, py::object,
-                    const std::vector<Plan::TransformTuple>&, bool, bool>())
+                    const std::vector<Plan::TransformTuple>&, bool, bool, py::object>())
+      .def("__enter__",
+           [](py::object plan) {
+             plan.cast<Plan&>().acquire();
+             return plan;
+           })
+      .def("__exit__", [](Plan& plan, const py::args&) { plan.release(); })
       .def("assign_rows", &Plan::assign_rows)
       .def_readwrite("steps", &Plan::steps)
       .def_property("counts", &Plan::counts, &Plan::set_counts)
       .def("due", &Plan::due)
       .def("retune", &Plan::retune)
       .def("watch", &Plan::watch)
-      .def("step", &Plan::step)
+      .def("stepper", &make_stepper)
+      .def("begin", &Plan::begin)
       .def("take", &Plan::take)
       .def("observe", &Plan::observe)
       .def("make_ready", &Plan::make_ready)

@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 namespace instep {
@@ -21,12 +22,13 @@ std::vector<Transform> transforms_from(const std::vector<Plan::TransformTuple>& 
 
 Plan::Plan(const std::string& rule, const py::list& params, const py::list& slots,
            py::object buffers, const std::vector<TransformTuple>& transforms, bool check_finite,
-           bool zero_grads)
+           bool zero_grads, py::object report)
     : pipeline_(rule, transforms_from(transforms)),
       walks_(pipeline_.noisy()),
       holdings_(std::move(buffers), zero_grads),
       check_finite_(check_finite),
-      zero_grads_(zero_grads) {
+      zero_grads_(zero_grads),
+      report_(std::move(report)) {
   for (py::handle param : params) holdings_.hold(py::reinterpret_borrow<py::array>(param), true);
   for (size_t i = 0; i < params.size(); ++i) {
     add_tensor(holdings_.param(i), slots[i].cast<py::tuple>());
@@ -78,13 +80,17 @@ void Plan::use_gradient(size_t i, const py::array& grad) {
   walks_.follow(tensor, grad, bool(observed_));
 }
 
-py::object Plan::step(const py::object& grads) {
+void Plan::acquire() {
+  if (mutex_.try_lock()) return;
+  const py::gil_scoped_release release;
+  mutex_.lock();
+}
+
+bool Plan::begin(py::handle grads) {
   refuse_busy();
-  begun_ = false;
   grads_.clear();
-  if (!tree_.held() || !tree_.flatten(grads, grads_)) return py::none();
-  begun_ = true;
-  return finish(nullptr);
+  begun_ = tree_.held() && tree_.flatten(grads, grads_);
+  return begun_;
 }
 
 void Plan::take(const py::sequence& grads) {
@@ -172,16 +178,23 @@ void Plan::retune(const std::vector<TransformTuple>& transforms) {
 }
 
 // What was accumulated is forgotten here, so that no interrupt can come between its use and that.
-py::tuple Plan::finish(Plan* sums) {
-  if (regroup_ || coming_.empty()) return py::tuple();
-  if (!sums) return attempt({});
-  const double mean = 1.0 / static_cast<double>(sums->steps);
-  const py::tuple fields = attempt({mean, sums->sums_});
+py::object Plan::finish(Plan* sums) {
+  if (lacks_rows()) return py::none();
+  if (!sums) return report(attempt({}));
+  const Outcome outcome = attempt({1.0 / static_cast<double>(sums->steps), sums->sums_});
   sums->forget();
-  return fields;
+  return report(outcome);
 }
 
-py::tuple Plan::attempt(const Accumulated& accumulated) {
+py::object Plan::step(py::handle grads, bool raising) {
+  acquire();
+  const std::lock_guard<std::recursive_mutex> held(mutex_, std::adopt_lock);
+  if (busy_ || observed_ || lacks_rows() || !begin(grads)) return py::none();
+  const Outcome outcome = attempt({});
+  return raising && !outcome.finite ? py::none() : report(outcome);
+}
+
+Outcome Plan::attempt(const Accumulated& accumulated) {
   const Use use(*this);
   coming_.take(pipeline_.rows);  // before Python is asked about gradients: it may set a rate
   set_gradients();
@@ -191,10 +204,23 @@ py::tuple Plan::attempt(const Accumulated& accumulated) {
   const Outcome outcome = run(accumulated);
   if (outcome.finite) advance();
   if (observed_) write_observed();
-  if (!outcome.clipped_globally) {
-    return py::make_tuple(steps, lr_, py::none(), py::none(), !outcome.finite);
+  return outcome;
+}
+
+// A named tuple is filled as a tuple is: its own Python code would take longer than a small step.
+py::object Plan::report(const Outcome& outcome) const {
+  const auto number = [&](double value) -> py::object {
+    return outcome.clipped_globally ? py::object(py::float_(value)) : py::none();
+  };
+  const std::array<py::object, 5> fields = {py::int_(steps), lr_, number(outcome.norm),
+                                            number(outcome.factor), py::bool_(!outcome.finite)};
+  auto* type = reinterpret_cast<PyTypeObject*>(report_.ptr());
+  const auto out = py::reinterpret_steal<py::object>(type->tp_alloc(type, fields.size()));
+  if (!out) throw py::error_already_set();
+  for (size_t i = 0; i < fields.size(); ++i) {
+    PyTuple_SET_ITEM(out.ptr(), i, fields[i].inc_ref().ptr());
   }
-  return py::make_tuple(steps, lr_, outcome.norm, outcome.factor, !outcome.finite);
+  return out;
 }
 
 void Plan::observe(const py::object& norms) {

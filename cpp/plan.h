@@ -1,6 +1,7 @@
 // NumPy arrays as tensors of a pipeline: which memory they use, in which order it is walked, and
 // whether what a step is handed still fits.
 #pragma once
+#include <mutex>
 #include <string>
 #include <tuple>
 
@@ -16,10 +17,16 @@ class Plan {
  public:
   // `slots` has one tuple for each parameter (None: not used). `buffers` is the Python object that
   // judges what is not plainly right: it raises the error, or finds that it is right all the same.
-  // Transforms are (kind, value, eps, seed).
+  // Transforms are (kind, value, eps, seed). Reports are made as `report`, a tuple or a named one.
   using TransformTuple = std::tuple<int, double, double, uint64_t>;
   Plan(const std::string& rule, const py::list& params, const py::list& slots, py::object buffers,
-       const std::vector<TransformTuple>& transforms, bool check_finite, bool zero_grads);
+       const std::vector<TransformTuple>& transforms, bool check_finite, bool zero_grads,
+       py::object report);
+
+  // Only one thread is at a plan; the others wait. The one that is may come again, as a signal
+  // handler does that saves the state.
+  void acquire();
+  void release() { mutex_.unlock(); }
 
   // Other values for the same transforms.
   void retune(const std::vector<TransformTuple>& transforms);
@@ -30,17 +37,21 @@ class Plan {
   // The collections from which the arrays come and in which gradients will.
   void watch(const py::list& groups, bool grouped) { tree_ = Tree(groups, grouped); }
 
-  // A step begins with its gradients and needs the rows that were made ready for it; it returns the
-  // fields of its report, and advances the counts if all gradients are finite or need not be.
-  // `step` takes gradients as the caller has them, and returns None where their collection is
-  // unusual: then Python looks at them and hands them to `take` as one sequence. Where rows are
-  // missing it returns (): then they are to be made ready, and the step to be finished.
-  py::object step(const py::object& grads);
+  // A step begins with its gradients, and is finished with the rows that were made ready for it; it
+  // advances the counts if all gradients are finite or need not be. `begin` takes gradients as the
+  // caller has them, and returns false where their collection is unusual: then Python looks at them
+  // and hands them to `take` as one sequence.
+  bool begin(py::handle grads);
   void take(const py::sequence& grads);
 
-  // Returns the fields or (); with `sums` the step takes the means of what that other plan
-  // accumulated, which then forgets it.
-  py::tuple finish(Plan* sums);
+  // Returns the report, or None where rows are missing; with `sums` the step takes the means of
+  // what that other plan accumulated, which then forgets it.
+  py::object finish(Plan* sums);
+
+  // A usual step from its begin to its end. Returns None where there is more to it, which Python
+  // knows: rows to be made, norms to be looked at, and, if `raising`, a gradient that is not
+  // finite. Then nothing has been done.
+  py::object step(py::handle grads, bool raising);
 
   // What rows depend on: the steps taken, for each row its group and which step it will be for its
   // parameters, and for how many steps rows are wanted; None where they must be assigned first.
@@ -89,7 +100,9 @@ class Plan {
   template <class F>
   auto released(F f);
   Outcome run(const Accumulated& accumulated = {});
-  py::tuple attempt(const Accumulated& accumulated);
+  bool lacks_rows() const { return regroup_ || coming_.empty(); }
+  Outcome attempt(const Accumulated& accumulated);
+  py::object report(const Outcome& outcome) const;
   void advance();
   void write_observed();
 
@@ -102,7 +115,8 @@ class Plan {
   bool regroup_ = false;  // parameters of one row may have come to differ in their counts
   RowUse use_;
   ComingRows coming_;
-  py::object lr_;  // what reports say
+  py::object lr_, report_;  // what reports say, and what they are
+  std::recursive_mutex mutex_;
   std::vector<int> group_of_;
   std::vector<py::object> grads_;  // the caller's list may change while the interpreter is released
   int64_t active_ = 0;             // elements of the gradients

@@ -209,12 +209,13 @@ def test_an_interrupt_after_the_step_does_not_leave_the_batch_for_another(
     """The native step itself forgets what it used: whatever comes after it may be interrupted."""
     w = np.zeros(3)
     opt = instep.SGD([w], lr=1.0)
+    instep.GradientMonitor(opt)
     opt.accumulate([np.ones(3)])
 
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("instep.optimizer.new_report", interrupted)
+    monkeypatch.setattr(instep.GradientMonitor, "_after_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         opt.step()
     monkeypatch.undo()

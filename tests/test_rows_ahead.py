@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -172,4 +173,17 @@ def test_rows_are_forgotten_where_they_are_assigned_anew() -> None:
     for _ in range(2):
         opt.step(grads)
     opt._regroup()
-    assert opt._plan.step(grads) == ()
+    assert opt._plan.begin(grads)
+    assert opt._plan.finish() is None
+
+
+def test_a_steady_step_is_one_call_of_python_and_one_of_native_code() -> None:
+    opt = instep.AdamW([np.ones(3)], nonfinite="raise", transforms=[instep.ClipByGlobalNorm(1.0)])
+    grads = [np.ones(3)]
+    for _ in range(18):  # rows are then there for 13 more
+        opt.step(grads)
+    calls: list[str] = []
+    sys.setprofile(lambda _, event, __: calls.append(event))
+    opt.step(grads)
+    sys.setprofile(None)
+    assert calls == ["call", "c_call", "c_return", "return", "c_call"]

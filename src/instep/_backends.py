@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._buffers import Buffers, Plain, cannot_tell
+from ._options import StepReport
 from ._plans import NumpyRule, Plan
 from ._reference_plan import ReferencePlan
 from .transforms import Transform
@@ -38,7 +39,8 @@ def make_plan(
     check_finite = options.get("check_finite", False)
     zero_grads = options.get("zero_grads", False)
     slots = [tuple(row) for row in buffers.slots]
-    return NativePlan(rule, buffers.params, slots, buffers, natives, check_finite, zero_grads)
+    flags = check_finite, zero_grads
+    return NativePlan(rule, buffers.params, slots, buffers, natives, *flags, StepReport)
 
 
 def _no_rule(*_: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
@@ -105,7 +104,3 @@ class StepReport(NamedTuple):
     grad_norm: float | None
     clip_factor: float | None
     skipped: bool
-
-
-new_report: Callable[[tuple[Any, ...]], StepReport] = partial(tuple.__new__, StepReport)
-"""Make a report of all its fields in a third of the time, for a step of one small array."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from . import _noise, _reductions
 from ._buffers import Buffers
+from ._options import StepReport
 from ._plans import (
     DECOUPLED_DECAY,
     L2_DECAY,
@@ -18,8 +20,8 @@ from ._plans import (
     Gradients,
     Measure,
     NumpyRule,
-    Report,
     Row,
+    Stepper,
 )
 from .transforms import Context, Native, Transform
 
@@ -45,6 +47,7 @@ class ReferencePlan:
         check_finite: bool = False,
         zero_grads: bool = False,
     ) -> None:
+        self._lock = threading.RLock()
         self._rule = rule
         self._measure = measure
         self._buffers = buffers
@@ -62,6 +65,15 @@ class ReferencePlan:
         self._rows: Sequence[Fields] | None = None
         self._lr: Any = None
         self.steps = 0
+
+    def __enter__(self) -> Self:
+        """Wait for other threads; the one that is here may come again."""
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let others come."""
+        self._lock.release()
 
     def assign_rows(self, row_of: Sequence[int], group_of: Sequence[int]) -> None:
         """Say which row belongs to each parameter, and which group to each row."""
@@ -92,8 +104,15 @@ class ReferencePlan:
     def watch(self, groups: Sequence[Any], grouped: bool) -> None:
         """Do nothing: this plan has no quick tests."""
 
-    def step(self, grads: Any) -> None:
-        """Leave it to `take` and `finish`."""
+    def stepper(self, raising: bool) -> Stepper:
+        """Return what leaves each step to `take` and `finish`."""
+        del raising
+        return lambda _: None
+
+    def begin(self, grads: Any) -> bool:
+        """Leave it to `take`."""
+        del grads
+        return False
 
     def observe(self, norms: np.ndarray | None) -> None:
         """Write norms to this array from now on: of gradients, parameters and updates.
@@ -112,14 +131,14 @@ class ReferencePlan:
             raise RuntimeError("step: another step of this optimizer came between")
         return grads
 
-    def finish(self, sums: ReferencePlan | None = None) -> Report | tuple[()]:
-        """Take the step and return the fields of its report; () where rows must be made first.
+    def finish(self, sums: ReferencePlan | None = None) -> StepReport | None:
+        """Take the step and return its report; None where rows must be made first.
 
         With `sums` it is one with the means of what that plan accumulated, which then forgets it.
         """
         rows, self._rows = self._rows, None
         if rows is None:
-            return ()
+            return None
         present, given = self._checked(self._begun())
         with np.errstate(all="ignore"):
             report = self._apply(present, given, rows, 1.0 / sums.steps if sums else 1.0)
@@ -137,7 +156,7 @@ class ReferencePlan:
 
     def _apply(
         self, present: list[int], given: list[np.ndarray], rows: Sequence[Fields], mean: float
-    ) -> Report:
+    ) -> StepReport:
         finite = not self._check_finite or _reductions.all_finite(given)
         moved = given if mean == 1.0 else [g * g.dtype.type(mean) for g in given]
         params = [self._params[i] for i in present]
@@ -156,7 +175,7 @@ class ReferencePlan:
             for i, g in zip(present, moved, strict=True):
                 self._observed_update(i, g, Row(*rows[self._row_of[i]]))
             self._advance(present, given)
-        return self.steps, self._lr, context.norm, context.factor, not finite
+        return StepReport(self.steps, self._lr, context.norm, context.factor, not finite)
 
     def _advance(self, present: list[int], given: list[np.ndarray]) -> None:
         for i in present:

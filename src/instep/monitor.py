@@ -192,8 +192,8 @@ class GradientMonitor:
 
     def _attach(self, opt: Optimizer) -> None:
         self._opt: Optimizer | None = opt
-        with opt._lock:
-            opt._plan.observe(self._norms)
+        with opt._plan as plan:
+            plan.observe(self._norms)
             opt._monitor = self
 
     def detach(self) -> None:
@@ -201,8 +201,8 @@ class GradientMonitor:
         opt, self._opt = self._opt, None
         if opt is None or opt._monitor is not self:
             return
-        with opt._lock:
-            opt._plan.observe(None)
+        with opt._plan as plan:
+            plan.observe(None)
             opt._monitor = None
 
     # What a user reads.

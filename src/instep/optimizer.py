@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from textwrap import indent
 from types import MappingProxyType
@@ -26,7 +25,6 @@ from ._options import (
     Schedulable,
     StepReport,
     choose,
-    new_report,
 )
 from ._rule import Rule
 from ._state import Archive, State, zero_slots
@@ -46,8 +44,6 @@ class Optimizer(Rule):
 
     def __init__(self, params: Params, hyper: dict[str, Any], options: Options) -> None:
         chosen = choose(type(self).__name__, hyper, options)
-        # Reentrant: a signal handler that saves the state may come in the middle of a step.
-        self._lock = threading.RLock()
         self._nonfinite: str = chosen["nonfinite"]
         self._options = {k: v for k, v in chosen.items() if v not in (OPTIONS[k].default, [])}
         self._groups, self._structure = make_groups(params, hyper, self._rules(hyper))
@@ -82,6 +78,7 @@ class Optimizer(Rule):
             zero_grads=self._zero_grads,
         )
         self._plan.watch(self._structure.watched(), self._structure.grouped)
+        self._usual_step = self._plan.stepper(self._nonfinite == "raise")
         for group in self._groups:
             group.changed = self._plan.forget_rows
         self._archive = Archive(
@@ -160,27 +157,26 @@ class Optimizer(Rule):
         FloatingPointError
             If a gradient is not finite, with ``nonfinite="raise"``.
         """
-        with self._lock:
-            report = None if self._accumulator else self._plan.step(grads)
-            if not report:
-                report = self._step(grads, begun=report is not None)
-            if self._monitor is not None:
-                self._monitor._after_step(report[0] + report[4])
-            if report[4] and self._nonfinite == "raise":
-                self._refuse_nonfinite(grads)
-            return new_report(report)
+        report = None if self._accumulator else self._usual_step(grads)
+        return report or self._unusual_step(grads)
 
-    def _step(self, grads: Any, *, begun: bool) -> plans.Report:
-        """Take a step that the plan alone cannot, or has begun but has no rows for."""
-        plan = self._plan
-        accumulated = None if begun else self._take(grads)
-        sums = accumulated.plan if accumulated else None
-        report = () if begun else plan.finish(sums)
-        if not report:
-            self._make_ready()
+    def _unusual_step(self, grads: Any) -> StepReport:
+        """Take a step that the plan alone cannot."""
+        with self._plan as plan:
+            accumulated = None
+            if self._accumulator or not plan.begin(grads):
+                accumulated = self._take(grads)
+            sums = accumulated.plan if accumulated else None
             report = plan.finish(sums)
-        assert report
-        return report
+            if not report:
+                self._make_ready()
+                report = plan.finish(sums)
+            assert report
+            if self._monitor is not None:
+                self._monitor._after_step(report.step + report.skipped)
+            if report.skipped and self._nonfinite == "raise":
+                self._refuse_nonfinite(grads)
+            return report
 
     def _make_ready(self) -> None:
         """Hand the plan its rows: for the next step, or for several where nothing moves."""
@@ -259,7 +255,7 @@ class Optimizer(Rule):
         >>> report.grad_norm, w.round(6)
         (5.0, array([-0.6, -0.8]))
         """
-        with self._lock:
+        with self._plan:
             self._structure.check_held()
             leaves = self._structure.flatten("grads", grads)
             if self._zero_grads:
@@ -272,7 +268,7 @@ class Optimizer(Rule):
 
     def zero_grad(self) -> None:
         """Forget what was accumulated."""
-        with self._lock:
+        with self._plan:
             if self._accumulator:
                 self._accumulator.plan.forget()
 
@@ -347,7 +343,7 @@ class Optimizer(Rule):
         >>> saved["names"], saved["state"]
         (["['w']"], {0: {'step': 1, 'momentum_buffer': array([1., 1.])}})
         """
-        with self._lock:
+        with self._plan:
             self._structure.check_held()
             return self._archive.write(self._plan)
 
@@ -378,7 +374,7 @@ class Optimizer(Rule):
         >>> later.state["w"]["momentum_buffer"]
         array([1., 1.])
         """
-        with self._lock:
+        with self._plan:
             self._structure.check_held()
             self._archive.load(self._plan, state_dict)
             self._regroup()
