@@ -138,9 +138,9 @@ py::object Plan::due() const {
   return py::make_tuple(steps, next, coming_.wanted(use_.first.size()));
 }
 
-void Plan::make_ready(const py::sequence& rows_of_steps, py::object lr) {
+void Plan::make_ready(const py::list& rows, py::object lr) {
   lr_ = std::move(lr);
-  coming_.read(rows_of_steps, pipeline_.rule(), use_);
+  coming_.read(rows, pipeline_.rule(), use_);
 }
 
 void Plan::set_counts(const std::vector<int64_t>& counts) {

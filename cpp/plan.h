@@ -56,7 +56,7 @@ class Plan {
   // What rows depend on: the steps taken, for each row its group and which step it will be for its
   // parameters, and for how many steps rows are wanted; None where they must be assigned first.
   py::object due() const;
-  void make_ready(const py::sequence& rows_of_steps, py::object lr);
+  void make_ready(const py::list& rows, py::object lr);
   void forget_rows() { coming_.forget(); }
 
   // From now on each step writes the norm of each gradient as it came, of each parameter before and

@@ -23,37 +23,31 @@ double number(py::handle value) {
   return x;
 }
 
-Row row_from(const py::tuple& parts, const RuleInfo& rule) {
+// What the rows of all steps have in common.
+Row common(const py::tuple& given, const RuleInfo& rule) {
   Row row{};
-  row.variant = parts[0].cast<int>();
-  row.decay = static_cast<Decay>(parts[1].cast<int>());
-  const auto scalars = py::reinterpret_borrow<py::tuple>(parts[3]);
-  if (row.variant < 0 || row.variant >= rule.variants ||
-      scalars.size() != static_cast<size_t>(rule.scalars)) {
-    throw std::invalid_argument("instep._core.Plan: a row that does not fit the rule");
-  }
-  for (int k = 0; k < rule.scalars; ++k) row.f64[k] = number(scalars[k]);
-  row.f64[kMaxScalars] = number(parts[2]);
-  for (int k = 0; k <= kMaxScalars; ++k) row.f32[k] = static_cast<float>(row.f64[k]);
+  row.decay = static_cast<Decay>(given[1].cast<int>());
+  row.f64[kMaxScalars] = number(given[2]);
   if (rule.two_passes) {
-    const auto trust = py::reinterpret_borrow<py::tuple>(parts[4]);
+    const auto trust = py::reinterpret_borrow<py::tuple>(given[3]);
     row.trust = {number(trust[0]), number(trust[1]), number(trust[2])};
   }
   return row;
 }
 
-// Appends the rows of one step.
-void read_rows(const py::sequence& given, const RuleInfo& rule, const RowUse& use,
-               std::vector<Row>& rows) {
-  if (given.size() != use.first.size()) {
-    throw std::invalid_argument("instep._core.Plan: wrong number of rows");
+// Completes it for one step.
+void read_step(const py::tuple& given, const RuleInfo& rule, uint32_t slots, Row& row) {
+  row.variant = given[0].cast<int>();
+  const auto scalars = py::reinterpret_borrow<py::tuple>(given[1]);
+  if (row.variant < 0 || row.variant >= rule.variants ||
+      scalars.size() != static_cast<size_t>(rule.scalars)) {
+    throw std::invalid_argument("instep._core.Plan: a row that does not fit the rule");
   }
-  for (size_t r = 0; r < given.size(); ++r) {
-    rows.push_back(row_from(py::reinterpret_borrow<py::tuple>(py::object(given[r])), rule));
-    if (rule.slots[rows.back().variant] & ~use.slots[r]) {
-      throw std::invalid_argument("instep._core.Plan: a slot that the rule needs is missing");
-    }
+  if (rule.slots[row.variant] & ~slots) {
+    throw std::invalid_argument("instep._core.Plan: a slot that the rule needs is missing");
   }
+  for (int k = 0; k < rule.scalars; ++k) row.f64[k] = number(scalars[k]);
+  for (int k = 0; k <= kMaxScalars; ++k) row.f32[k] = static_cast<float>(row.f64[k]);
 }
 
 }  // namespace
@@ -81,14 +75,24 @@ size_t ComingRows::wanted(size_t rows) const {
   return std::max<size_t>(1, std::min(ahead_, kMostRows / std::max<size_t>(1, rows)));
 }
 
-void ComingRows::read(const py::sequence& steps, const RuleInfo& rule, const RowUse& use) {
+void ComingRows::read(const py::list& given, const RuleInfo& rule, const RowUse& use) {
   constexpr size_t kMostAhead = 16;
   rows_.clear();
   begin_ = 0;
   each_ = use.first.size();
-  const size_t count = std::min(py::len(steps), wanted(each_));
-  read_.clear();
-  for (size_t s = 0; s < count; ++s) read_rows(steps[s], rule, use, read_);
+  if (given.size() != each_) throw std::invalid_argument("instep._core.Plan: wrong number of rows");
+  const auto steps_of = [&](size_t r) -> py::list { return py::tuple(given[r])[0]; };
+  const size_t count = each_ ? std::min(steps_of(0).size(), wanted(each_)) : 0;
+  read_.resize(count * each_);
+  for (size_t r = 0; r < each_; ++r) {
+    const Row row = common(given[r], rule);
+    const py::list steps = steps_of(r);
+    if (steps.size() < count) throw std::invalid_argument("instep._core.Plan: too few steps");
+    for (size_t s = 0; s < count; ++s) {
+      read_[s * each_ + r] = row;
+      read_step(steps[s], rule, use.slots[r], read_[s * each_ + r]);
+    }
+  }
   rows_.swap(read_);
   ahead_ = std::min(2 * ahead_, kMostAhead);
 }

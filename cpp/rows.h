@@ -24,9 +24,9 @@ class ComingRows {
   // then twice as many each time, which costs a step of one array little when its turn comes.
   size_t wanted(size_t rows) const;
 
-  // Takes a sequence of rows for each step; those for more steps than are wanted are left. A row is
-  // (variant, decay kind, decay, scalars, trust), the trust only where the rule has two passes.
-  void read(const pybind11::sequence& steps, const RuleInfo& rule, const RowUse& use);
+  // Takes (steps, decay kind, decay, trust) of each row, the trust only where the rule has two
+  // passes; steps is a list of (variant, scalars), of which those beyond what is wanted are left.
+  void read(const pybind11::list& rows, const RuleInfo& rule, const RowUse& use);
 
   bool empty() const { return begin_ == rows_.size(); }
   void take(std::vector<Row>& rows) const;

@@ -246,10 +246,12 @@ def test_rules_of_python_and_cpp_agree(case: Case) -> None:
     native = _core.rules()
     h = dict(case.cls([np.zeros(1)], **case.hyper).param_groups[0])
     variants, count = native[case.cls._rule]
-    for t in (1, 2, 3000):
-        variant, scalars = case.cls._scalars(h, t)
-        assert len(scalars) == count
-        assert 0 <= variant < variants
+    for steps in (range(1, 4), range(3000, 3001)):
+        made = list(case.cls._scalars(h, steps))
+        assert len(made) == len(steps)
+        for variant, scalars in made:
+            assert len(scalars) == count
+            assert 0 <= variant < variants
 
 
 def test_signal_handler_may_save_in_the_middle_of_a_step() -> None:

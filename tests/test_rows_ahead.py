@@ -137,7 +137,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collect for which steps Adam's rows are made."""
     steps: list[int] = []
     scalars = instep.Adam._scalars
-    noted = staticmethod(lambda h, t: steps.append(t) or scalars(h, t))
+    noted = staticmethod(lambda h, asked: steps.extend(asked) or scalars(h, asked))
     monkeypatch.setattr(instep.Adam, "_scalars", noted)
     return steps
 
@@ -187,3 +187,15 @@ def test_a_steady_step_is_one_call_of_python_and_one_of_native_code() -> None:
     opt.step(grads)
     sys.setprofile(None)
     assert calls == ["call", "c_call", "c_return", "return", "c_call"]
+
+
+def test_a_steady_step_refuses_what_is_not_finite() -> None:
+    w = np.ones(3)
+    opt = instep.Adam([w], nonfinite="raise")
+    for _ in range(18):
+        opt.step([np.ones(3)])
+    before = w.tobytes(), opt.state_dict()["state"][0]["exp_avg"].tobytes(), opt.steps
+    with pytest.raises(FloatingPointError, match=r"^grads\[0\]: "):
+        opt.step([np.array([1.0, np.nan, 1.0])])
+    assert (w.tobytes(), opt.state[0]["exp_avg"].tobytes(), opt.steps) == before
+    assert opt.step([np.ones(3)]).step == 19

@@ -209,7 +209,7 @@ class Functions:
         plan = make_plan(
             self._backend, cls._rule, cls._numpy, buffers, transforms, measure=cls._measure
         )
-        plan.make_ready([cls._rows(h, t, 1)], None)
+        plan.make_ready([cls._rows(h, range(t, t + 1))], None)
         plan.take([grad])
         plan.finish()
 

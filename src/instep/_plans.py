@@ -16,7 +16,7 @@ NO_TRUST = (1.0, 0.0, 0.0)
 Gradients = Sequence[np.ndarray | None]
 Due = tuple[int, Sequence[tuple[int, int]], int]
 """The steps taken, for each row its group and which step it will be for its parameters, and for how
-many steps rows should be made ready now."""
+many steps they should be made ready now."""
 
 Slots = Sequence[Any]
 Scalars = Sequence[Any]
@@ -29,17 +29,16 @@ Measure = Callable[..., np.ndarray]
 """First pass of a rule of two: ``measure(p, g, slots, scalars)`` updates slots, returns u."""
 
 
-Fields = tuple[int, int, float, tuple[float, ...], tuple[float, float, float]]
-"""Those of a row. A plain tuple is made in a third of the time."""
+Scaled = tuple[int, tuple[float, ...]]
+"""A rule's variant and its scalars for one step."""
 
 
-class Row(NamedTuple):
-    """All that depends on step and hyperparameters only, in double precision."""
+class Rows(NamedTuple):
+    """All that depends on hyperparameters and coming steps only, in double precision."""
 
-    variant: int = 0
+    steps: list[Scaled]
     decay_kind: int = NO_DECAY
     decay: float = 0.0
-    scalars: tuple[float, ...] = ()
     trust: tuple[float, float, float] = NO_TRUST  # rules of two passes: factor, decay, eps
 
 
@@ -59,7 +58,7 @@ class Plan(Protocol):
     def due(self) -> Due | None: ...
     def retune(self, transforms: Sequence[Native]) -> None: ...
     def watch(self, groups: Sequence[Any], grouped: bool) -> None: ...
-    def make_ready(self, rows_of_steps: Sequence[Sequence[Fields]], lr: Any) -> None: ...
+    def make_ready(self, rows: list[Rows], lr: Any) -> None: ...
     def forget_rows(self) -> None: ...
     def stepper(self, raising: bool) -> Stepper: ...
     def begin(self, grads: Any) -> bool: ...

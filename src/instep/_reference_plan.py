@@ -16,11 +16,10 @@ from ._plans import (
     DECOUPLED_DECAY,
     L2_DECAY,
     Due,
-    Fields,
     Gradients,
     Measure,
     NumpyRule,
-    Row,
+    Rows,
     Stepper,
 )
 from .transforms import Context, Native, Transform
@@ -62,7 +61,7 @@ class ReferencePlan:
         self._grads: Gradients | None = None
         self._observed: np.ndarray | None = None
         self._ordered = any(t._ordered for t in transforms)
-        self._rows: Sequence[Fields] | None = None
+        self._rows: Sequence[Rows] | None = None
         self._lr: Any = None
         self.steps = 0
 
@@ -90,9 +89,9 @@ class ReferencePlan:
         same = all(due[row] == n + 1 for row, n in zip(self._row_of, self.counts, strict=True))
         return (self.steps, list(zip(self._group_of, due, strict=True)), 1) if same else None
 
-    def make_ready(self, rows_of_steps: Sequence[Sequence[Fields]], lr: Any) -> None:
+    def make_ready(self, rows: Sequence[Rows], lr: Any) -> None:
         """Say which rows the next attempt at a step will use, and the rate that it will report."""
-        self._rows, self._lr = rows_of_steps[0], lr
+        self._rows, self._lr = rows, lr
 
     def forget_rows(self) -> None:
         """Have them made again."""
@@ -155,7 +154,7 @@ class ReferencePlan:
         return present, given
 
     def _apply(
-        self, present: list[int], given: list[np.ndarray], rows: Sequence[Fields], mean: float
+        self, present: list[int], given: list[np.ndarray], rows: Sequence[Rows], mean: float
     ) -> StepReport:
         finite = not self._check_finite or _reductions.all_finite(given)
         moved = given if mean == 1.0 else [g * g.dtype.type(mean) for g in given]
@@ -173,7 +172,7 @@ class ReferencePlan:
             ]
         if finite:
             for i, g in zip(present, moved, strict=True):
-                self._observed_update(i, g, Row(*rows[self._row_of[i]]))
+                self._observed_update(i, g, rows[self._row_of[i]])
             self._advance(present, given)
         return StepReport(self.steps, self._lr, context.norm, context.factor, not finite)
 
@@ -203,11 +202,11 @@ class ReferencePlan:
             pairs = zip(self._params, self.counts, strict=True)
             return _reductions.norm([total for total, count in pairs if count])
 
-    def _observed_update(self, i: int, g: np.ndarray, row: Row) -> None:
+    def _observed_update(self, i: int, g: np.ndarray, rows: Rows) -> None:
         if self._observed is None:
-            return self._update(i, g, row)
+            return self._update(i, g, rows)
         before = self._params[i].copy()
-        self._update(i, g, row)
+        self._update(i, g, rows)
         added = self._params[i] - before
         self._observed[1:, i] = self._norm(i, self._params[i]), self._norm(i, added, again=False)
         return None
@@ -217,20 +216,21 @@ class ReferencePlan:
         axes = _noise.walked_axes(self._params[i], self._ordered)
         return math.sqrt(_reductions.sum_squares_rounded(a.transpose(axes), again))
 
-    def _update(self, i: int, g: np.ndarray, row: Row) -> None:
+    def _update(self, i: int, g: np.ndarray, rows: Rows) -> None:
         p = self._params[i]
-        decay = p.dtype.type(row.decay)
-        if row.decay_kind == L2_DECAY:
+        decay = p.dtype.type(rows.decay)
+        if rows.decay_kind == L2_DECAY:
             g = g + decay * p
-        elif row.decay_kind == DECOUPLED_DECAY:
+        elif rows.decay_kind == DECOUPLED_DECAY:
             p[...] = p * decay
-        scalars = [p.dtype.type(s) for s in row.scalars]
+        variant, of_step = rows.steps[0]
+        scalars = [p.dtype.type(s) for s in of_step]
         slots = self._buffers.slots[i]
         if self._measure is not None:
             x = _reductions.norm([p])
             y = _reductions.norm([self._measure(p, g, slots, scalars)])
-            scalars.append(p.dtype.type(trust_ratio(row.trust, x, y)))
-        self._rule(p, g, slots, scalars, row.variant)
+            scalars.append(p.dtype.type(trust_ratio(rows.trust, x, y)))
+        self._rule(p, g, slots, scalars, variant)
 
     def rewrite(self) -> float | None:
         """Apply the transforms to the arrays themselves; return the norm if they clip by it."""

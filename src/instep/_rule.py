@@ -40,8 +40,11 @@ class Rule(ABC):
 
     @staticmethod
     @abstractmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        """Return the variant and the scalars of the rule for a parameter's step ``t`` (from 1)."""
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[plans.Scaled]:
+        """Say the variant and the scalars of the rule for each of a parameter's steps (from 1).
+
+        Many are asked for at once: of a step on a small array they are a good part of the time.
+        """
 
     @classmethod
     def _used_slots(cls, h: dict[str, Any]) -> tuple[str, ...]:
@@ -72,12 +75,9 @@ class Rule(ABC):
         return Rules(checks, cls._check_together, cls._used_slots)
 
     @classmethod
-    def _rows(cls, h: dict[str, Any], t: int, steps: int) -> list[plans.Fields]:
-        """Return all that the rule needs to know for so many of a parameter's steps, from ``t``."""
-        kind, decay = cls._decay_of(h)
-        trust = cls._trust(h)
-        made = [cls._scalars(h, t + k) for k in range(steps)]
-        return [(variant, kind, decay, scalars, trust) for variant, scalars in made]
+    def _rows(cls, h: dict[str, Any], steps: range) -> plans.Rows:
+        """Return all that the rule needs to know for these of a parameter's steps."""
+        return plans.Rows(list(cls._scalars(h, steps)), *cls._decay_of(h), cls._trust(h))
 
     @classmethod
     def _decay_of(cls, h: dict[str, Any]) -> tuple[int, float]:

@@ -187,8 +187,8 @@ class Optimizer(Rule):
         if self._moving or any(group.moving for group in self._groups):
             ahead = 1
         now = [group.at(steps) for group in self._groups]
-        of_cohorts = [self._rows(now[g], t, ahead) for g, t in cohorts]
-        plan.make_ready(list(zip(*of_cohorts, strict=True)), now[0]["lr"])
+        rows = [self._rows(now[g], range(t, t + ahead)) for g, t in cohorts]
+        plan.make_ready(rows, now[0]["lr"])
 
     def _take(self, grads: Any) -> Accumulator | None:
         """Begin a step where the plan's quick tests do not do; return what was accumulated."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._backends import make_plan
 from .._buffers import Buffers
-from .._plans import Row
+from .._plans import Rows
 from .._state import zero_slots
 from ._bench_cases import Arrays, Case, Problem
 from ._bench_contestants import Contestant, Native
@@ -43,7 +43,7 @@ class Traffic(Contestant):
         buffers = Buffers(names, self.params).seal(slots, slot_names)
         self._plan = make_plan("native", "traffic", None, buffers)
         self._plan.assign_rows([0] * len(names), [0])
-        self._rows = [Row(variant=case.slots)]
+        self._rows = Rows([(case.slots, ())] * 16)
         read_only = Buffers(names, grads, writeable=False).seal()
         self._reading = make_plan("native", "assign", None, read_only)
 
@@ -53,7 +53,7 @@ class Traffic(Contestant):
             self.norm()
         self._plan.take(self.grads)
         if not self._plan.finish():
-            self._plan.make_ready([self._rows] * 16, None)
+            self._plan.make_ready([self._rows], None)
             self._plan.finish()
 
     def norm(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import sqrt
 from typing import Any, ClassVar, Literal, Unpack
 
@@ -10,7 +11,7 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter
 from .._options import Options, Params, Schedulable, SchedulablePair
-from .._plans import Scalars, Slots
+from .._plans import Scalars, Scaled, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
@@ -82,16 +83,21 @@ class Adam(Optimizer, rule=adam, slots=("exp_avg", "exp_avg_sq", "max_exp_avg_sq
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        beta1, beta2 = h["betas"]
-        root = sqrt(1 - beta2**t)
-        step_size = h["lr"] / (1 - beta1**t)
-        if h["eps_mode"] == "hat":
-            step_size, inverse = step_size * root, 1.0
-        else:
-            inverse = 1 / root
-        scalars = (beta1, 1 - beta1, beta2, 1 - beta2, step_size, inverse, h["eps"])
-        return AMSGRAD if h["amsgrad"] else 0, scalars
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        (beta1, beta2), lr, eps = h["betas"], h["lr"], h["eps"]
+        one_minus_beta1, one_minus_beta2 = 1 - beta1, 1 - beta2
+        variant, hat = AMSGRAD if h["amsgrad"] else 0, h["eps_mode"] == "hat"
+        for t in steps:
+            root = sqrt(1 - beta2**t)
+            step_size = lr / (1 - beta1**t)
+            if hat:
+                step_size, inverse = step_size * root, 1.0
+            else:
+                inverse = 1 / root
+            yield (
+                variant,
+                (beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse, eps),
+            )
 
 
 class AdamW(Adam, decay="decoupled"):

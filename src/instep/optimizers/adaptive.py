@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable
-from .._plans import Scalars, Slots
+from .._plans import Scalars, Scaled, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
@@ -68,8 +69,9 @@ class Adagrad(Optimizer, rule=adagrad, slots=("sum",)):
         return {"sum": h["initial_accumulator_value"]}
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        return 0, (h["lr"] / (1 + (t - 1) * h["lr_decay"]), h["eps"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        lr, lr_decay, eps = h["lr"], h["lr_decay"], h["eps"]
+        return [(0, (lr / (1 + (t - 1) * lr_decay), eps)) for t in steps]
 
 
 def adadelta(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -121,8 +123,8 @@ class Adadelta(Optimizer, rule=adadelta, slots=("square_avg", "acc_delta")):
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        return 0, (h["lr"], h["rho"], 1 - h["rho"], h["eps"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        return [(0, (h["lr"], h["rho"], 1 - h["rho"], h["eps"]))] * len(steps)
 
 
 def rmsprop(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -189,6 +191,7 @@ class RMSprop(Optimizer, rule=rmsprop, slots=("square_avg", "momentum_buffer", "
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
         variant = MOMENTUM * (h["momentum"] != 0) + CENTERED * h["centered"]
-        return variant, (h["lr"], h["alpha"], 1 - h["alpha"], h["eps"], h["momentum"])
+        scalars = h["lr"], h["alpha"], 1 - h["alpha"], h["eps"], h["momentum"]
+        return [(variant, scalars)] * len(steps)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import sqrt
 from typing import Any, Unpack
 
 import numpy as np
 
 from .._options import Options, Params, Schedulable, SchedulablePair
-from .._plans import Scalars, Slots
+from .._plans import Scalars, Scaled, Slots
 from .._reductions import maximum
 from ..optimizer import Optimizer
 
@@ -56,9 +57,9 @@ class Adamax(Optimizer, rule=adamax, slots=("exp_avg", "exp_inf")):
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        beta1, beta2 = h["betas"]
-        return 0, (beta1, 1 - beta1, beta2, h["lr"] / (1 - beta1**t), h["eps"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        (beta1, beta2), lr, eps = h["betas"], h["lr"], h["eps"]
+        return [(0, (beta1, 1 - beta1, beta2, lr / (1 - beta1**t), eps)) for t in steps]
 
 
 def yogi(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -110,10 +111,11 @@ class Yogi(Optimizer, rule=yogi, slots=("exp_avg", "exp_avg_sq")):
         return {"exp_avg_sq": h["initial_accumulator_value"]}
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        beta1, beta2 = h["betas"]
-        root = 1 / sqrt(1 - beta2**t)
-        return 0, (beta1, 1 - beta1, 1 - beta2, h["lr"] / (1 - beta1**t), root, h["eps"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        (beta1, beta2), lr, eps = h["betas"], h["lr"], h["eps"]
+        for t in steps:
+            root = 1 / sqrt(1 - beta2**t)
+            yield 0, (beta1, 1 - beta1, 1 - beta2, lr / (1 - beta1**t), root, eps)
 
 
 def adabelief(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -160,7 +162,8 @@ class AdaBelief(Optimizer, rule=adabelief, slots=("exp_avg", "exp_avg_var")):
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        beta1, beta2 = h["betas"]
-        step_size, root = h["lr"] / (1 - beta1**t), 1 / sqrt(1 - beta2**t)
-        return 0, (beta1, 1 - beta1, beta2, 1 - beta2, step_size, root, h["eps"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        (beta1, beta2), lr, eps = h["betas"], h["lr"], h["eps"]
+        for t in steps:
+            step_size, root = lr / (1 - beta1**t), 1 / sqrt(1 - beta2**t)
+            yield 0, (beta1, 1 - beta1, beta2, 1 - beta2, step_size, root, eps)

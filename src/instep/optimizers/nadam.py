@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from math import sqrt
 from threading import Lock
@@ -11,7 +12,7 @@ import numpy as np
 
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable, SchedulablePair
-from .._plans import Scalars, Slots
+from .._plans import Scalars, Scaled, Slots
 from ..optimizer import Optimizer
 
 __all__ = ["NAdam", "RAdam"]
@@ -99,13 +100,14 @@ class NAdam(Optimizer, rule=nadam, slots=("exp_avg", "exp_avg_sq")):
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        beta1, beta2 = h["betas"]
-        mu, mu_next, product = nadam_momenta(beta1, h["momentum_decay"], t)
-        step_g = h["lr"] * (1 - mu) / (1 - product)
-        step_m = h["lr"] * mu_next / (1 - product * mu_next)
-        root = 1 / sqrt(1 - beta2**t)
-        return 0, (beta1, 1 - beta1, beta2, 1 - beta2, step_g, step_m, root, h["eps"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        (beta1, beta2), lr, eps = h["betas"], h["lr"], h["eps"]
+        for t in steps:
+            mu, mu_next, product = nadam_momenta(beta1, h["momentum_decay"], t)
+            step_g = lr * (1 - mu) / (1 - product)
+            step_m = lr * mu_next / (1 - product * mu_next)
+            root = 1 / sqrt(1 - beta2**t)
+            yield 0, (beta1, 1 - beta1, beta2, 1 - beta2, step_g, step_m, root, eps)
 
 
 def radam(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -157,13 +159,14 @@ class RAdam(Optimizer, rule=radam, slots=("exp_avg", "exp_avg_sq")):
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        beta1, beta2 = h["betas"]
-        unbias = 1 - beta2**t
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        (beta1, beta2), lr, eps = h["betas"], h["lr"], h["eps"]
         r_inf = 2 / (1 - beta2) - 1
-        r = r_inf - 2 * t * beta2**t / unbias
-        step_size, variant = h["lr"] / (1 - beta1**t), 0
-        if r > 5:
-            rect = (r - 4) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * r)
-            step_size, variant = step_size * sqrt(rect * unbias), RECTIFIED
-        return variant, (beta1, 1 - beta1, beta2, 1 - beta2, step_size, h["eps"])
+        for t in steps:
+            unbias = 1 - beta2**t
+            r = r_inf - 2 * t * beta2**t / unbias
+            step_size, variant = lr / (1 - beta1**t), 0
+            if r > 5:
+                rect = (r - 4) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * r)
+                step_size, variant = step_size * sqrt(rect * unbias), RECTIFIED
+            yield variant, (beta1, 1 - beta1, beta2, 1 - beta2, step_size, eps)

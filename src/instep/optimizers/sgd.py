@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable
-from .._plans import Scalars, Slots
+from .._plans import Scalars, Scaled, Slots
 from ..optimizer import Optimizer
 
 __all__ = ["ASGD", "SGD"]
@@ -79,11 +80,12 @@ class SGD(Optimizer, rule=sgd, slots=("momentum_buffer",)):
             )
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
         if h["momentum"] == 0:
-            return 0, (h["lr"], 0.0, 1.0)
-        variant = MOMENTUM + NESTEROV * h["nesterov"] + FIRST * (t == 1)
-        return variant, (h["lr"], h["momentum"], 1 - h["dampening"])
+            return [(0, (h["lr"], 0.0, 1.0))] * len(steps)
+        variant = MOMENTUM + NESTEROV * h["nesterov"]
+        scalars = h["lr"], h["momentum"], 1 - h["dampening"]
+        return [(variant + FIRST * (t == 1), scalars) for t in steps]
 
 
 def asgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -135,10 +137,12 @@ class ASGD(Optimizer, rule=asgd, slots=("ax",)):
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        try:
-            eta = h["lr"] / (1 + h["lambd"] * h["lr"] * (t - 1)) ** h["alpha"]
-        except OverflowError:  # of the power
-            eta = 0.0
-        weight = 1 / max(1.0, t - 1 - h["t0"])
-        return AVERAGING * (weight != 1), (1 - h["lambd"] * eta, eta, weight)
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        lr, lambd, alpha, t0 = h["lr"], h["lambd"], h["alpha"], h["t0"]
+        for t in steps:
+            try:
+                eta = lr / (1 + lambd * lr * (t - 1)) ** alpha
+            except OverflowError:  # of the power
+                eta = 0.0
+            weight = 1 / max(1.0, t - 1 - t0)
+            yield AVERAGING * (weight != 1), (1 - lambd * eta, eta, weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, moment
 from .._options import Options, Params, Schedulable, SchedulablePair
-from .._plans import Scalars, Slots
+from .._plans import Scalars, Scaled, Slots
 from ..optimizer import Optimizer
 
 __all__ = ["Lion", "Rprop", "SignSGD"]
@@ -52,9 +53,9 @@ class Lion(Optimizer, rule=lion, slots=("exp_avg",), decay="decoupled"):
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay}, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
         beta1, beta2 = h["betas"]
-        return 0, (h["lr"], beta1, 1 - beta1, beta2, 1 - beta2)
+        return [(0, (h["lr"], beta1, 1 - beta1, beta2, 1 - beta2))] * len(steps)
 
 
 def signsgd(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -98,8 +99,9 @@ class SignSGD(Optimizer, rule=signsgd, slots=("momentum_buffer",), decay="decoup
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        return int(h["momentum"] != 0), (h["lr"], h["momentum"], 1 - h["momentum"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        scalars = h["lr"], h["momentum"], 1 - h["momentum"]
+        return [(int(h["momentum"] != 0), scalars)] * len(steps)
 
 
 def rprop(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars, variant: int) -> None:
@@ -169,5 +171,5 @@ class Rprop(Optimizer, rule=rprop, slots=("prev", "step_size")):
         return {"step_size": h["lr"]}
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        return 0, (*h["etas"], *h["step_sizes"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        return [(0, (*h["etas"], *h["step_sizes"]))] * len(steps)

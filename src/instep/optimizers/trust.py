@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import sqrt
 from typing import Any, ClassVar, Unpack
 
@@ -10,7 +11,7 @@ import numpy as np
 from .. import _validate as validate
 from .._groups import Hyperparameter, at_least_0
 from .._options import Options, Params, Schedulable, SchedulablePair
-from .._plans import Scalars, Slots
+from .._plans import Scalars, Scaled, Slots
 from ..optimizer import Optimizer
 from .sgd import FIRST, MOMENTUM, NESTEROV, SGD
 
@@ -77,11 +78,13 @@ class LAMB(
         super().__init__(params, hyper, options)
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
         beta1, beta2 = h["betas"]
-        unbias1, root = 1 / (1 - beta1**t), 1 / sqrt(1 - beta2**t)
-        moments = (beta1, 1 - beta1, beta2, 1 - beta2)
-        return 0, (h["lr"], *moments, unbias1, root, h["eps"], h["weight_decay"])
+        lr, eps, weight_decay = h["lr"], h["eps"], h["weight_decay"]
+        for t in steps:
+            unbias1, root = 1 / (1 - beta1**t), 1 / sqrt(1 - beta2**t)
+            moments = (beta1, 1 - beta1, beta2, 1 - beta2)
+            yield 0, (lr, *moments, unbias1, root, eps, weight_decay)
 
 
 def lars_measure(p: np.ndarray, g: np.ndarray, slots: Slots, s: Scalars) -> np.ndarray:
@@ -149,6 +152,7 @@ class LARS(Optimizer, rule=lars, measure=lars_measure, slots=("momentum_buffer",
         return h["trust_coefficient"], h["weight_decay"], h["eps"]
 
     @staticmethod
-    def _scalars(h: dict[str, Any], t: int) -> tuple[int, tuple[float, ...]]:
-        variant, (lr, momentum, _) = SGD._scalars({**h, "dampening": 0}, t)
-        return variant, (lr, momentum, h["weight_decay"])
+    def _scalars(h: dict[str, Any], steps: range) -> Iterable[Scaled]:
+        of_sgd = SGD._scalars({**h, "dampening": 0}, steps)
+        decay = h["weight_decay"]
+        return [(variant, (lr, momentum, decay)) for variant, (lr, momentum, _) in of_sgd]
