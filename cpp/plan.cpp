@@ -75,7 +75,7 @@ void Plan::add_tensor(const py::array& param, const py::tuple& slots) {
 
 void Plan::use_gradient(size_t i, const py::array& grad) {
   Tensor& tensor = pipeline_.tensors[i];
-  if (!tensor.active) tensor.active = true;  // as in Walks: other threads have read it
+  tensor.active = true;
   active_ += tensor.size;
   walks_.follow(tensor, grad, bool(observed_));
 }

@@ -31,9 +31,6 @@ constexpr microseconds kAtOnce{20};
 constexpr microseconds kWorthWaking{100};
 constexpr int kInARow = 2;
 constexpr int kKnown = 64;  // regions
-// Of a range that is left a thread takes one of so many parts at a time: few calls, of which the
-// last ones are small, so that all end together even where a core is slow.
-constexpr int kParts = 3, kSingly = 1 << 16;
 
 // Bytes: tiles take half a MiB, which is all that some systems give.
 constexpr size_t kStack = 2 << 20;
@@ -88,12 +85,16 @@ struct Pool {
 Pool* g_pool = nullptr;  // never deleted: its threads live until the process ends
 int g_limit = 1;
 
-// Claims the first of so many parts of what a thread has left; returns how many chunks it has.
-int claim(Member& from, uint32_t region, int parts, int& first) {
+// What to claim of a range: half of what is left makes few calls, of which the last ones are small,
+// so that all end together even where a core is slow.
+enum class Part { half, one };
+
+// Claims the first chunks that a thread has left; returns how many.
+int claim(Member& from, uint32_t region, Part part, int& first) {
   Range range = from.range.load(std::memory_order_acquire);
   while (range.region == region && range.next < range.end) {
     first = range.next;
-    const int count = (range.end - range.next + parts - 1) / parts;
+    const int count = part == Part::half ? (range.end - range.next + 1) / 2 : 1;
     const Range rest = {region, static_cast<uint16_t>(first + count), range.end};
     if (from.range.compare_exchange_weak(range, rest, std::memory_order_acquire)) return count;
   }
@@ -125,7 +126,7 @@ int take_part(Pool& pool, int self, uint32_t region) {
   int first, done = 0;
   for (int i = 0; i < threads; ++i) {
     Member& from = pool.members[(self + i) % threads];
-    while (const int count = claim(from, region, kParts, first)) {
+    while (const int count = claim(from, region, Part::half, first)) {
       pool.body(pool.context, first, first + count);
       done += count;
     }
@@ -184,7 +185,7 @@ Known& known_of(Pool& pool, int chunks) {
 Clock::duration time_of_one(Pool& pool, uint32_t region) {
   int chunk;
   const Clock::time_point start = Clock::now();
-  if (claim(pool.members[0], region, kSingly, chunk) == 0) return {};
+  if (claim(pool.members[0], region, Part::one, chunk) == 0) return {};
   pool.body(pool.context, chunk, chunk + 1);
   pool.unfinished.fetch_sub(1);
   return Clock::now() - start;

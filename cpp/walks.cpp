@@ -30,11 +30,6 @@ std::vector<int> axes_beside(const py::array& param, const std::vector<int>& axe
   return grid_along(param, beside).rows > rows ? beside : std::vector<int>{};
 }
 
-// Writes only what is new: other threads have read the tensor and would have to fetch it again.
-void set_contiguous(Stream& s, char* data, const int64_t* numbers) {
-  if (s.data != data || s.ndim != 0) s = {data, numbers, numbers, 0};
-}
-
 }  // namespace
 
 void Walks::add(const py::array& param, const py::tuple& slots, Tensor& tensor) {
@@ -60,7 +55,8 @@ void Walks::follow(Tensor& tensor, const py::array& grad, bool observed) {
   Walk& walk = walks_[tensor.index];
   const bool in_c = grad.flags() & py::array::c_style;
   if (!tensor.logical && in_c) {
-    return set_contiguous(tensor.own.grad, data_of(grad), walk.of_grad);
+    tensor.own.grad = {data_of(grad), walk.of_grad, walk.of_grad, 0};
+    return;
   }
   const bool two = !walk.beside.axes.empty(), apart = two && in_c && !observed;
   const Order& order = apart ? walk.beside : walk.own;
