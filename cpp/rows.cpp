@@ -8,6 +8,7 @@ namespace {
 
 namespace py = pybind11;
 
+constexpr size_t kMostRows = 64;  // beyond one step: their making would be felt as a pause
 constexpr uint32_t kAllSlots = (1u << kMaxSlots) - 1;
 
 uint32_t slots_of(const Tensor& t) {
@@ -71,12 +72,10 @@ void RowUse::assign(std::vector<Tensor>& tensors, const std::vector<int>& row_of
 }
 
 size_t ComingRows::wanted(size_t rows) const {
-  constexpr size_t kMostRows = 64;  // beyond one step: their making would be felt as a pause
   return std::max<size_t>(1, std::min(ahead_, kMostRows / std::max<size_t>(1, rows)));
 }
 
 void ComingRows::read(const py::list& given, const RuleInfo& rule, const RowUse& use) {
-  constexpr size_t kMostAhead = 16;
   rows_.clear();
   begin_ = 0;
   each_ = use.first.size();
@@ -94,7 +93,7 @@ void ComingRows::read(const py::list& given, const RuleInfo& rule, const RowUse&
     }
   }
   rows_.swap(read_);
-  ahead_ = std::min(2 * ahead_, kMostAhead);
+  ahead_ = std::min(2 * ahead_, kMostRows);
 }
 
 void ComingRows::take(std::vector<Row>& rows) const {

@@ -39,9 +39,9 @@ for shapes in [[(10,)], [(1000, 1000)], [(30, 40)] * 100]:
     for cls, transforms in [(instep.Adam, []), (instep.AdamW, [clip]), (instep.LAMB, adaptive)]:
         params, grads = ([np.ones(s, np.float32) for s in shapes] for _ in range(2))
         opt = cls(params, transforms=transforms, nonfinite="skip")
-        # Rows are made for 16 steps at once.
+        # Rows are made for 64 steps at once.
         def steps():
-            for _ in range(16):
+            for _ in range(64):
                 opt.step(grads)
         for _ in range(3):
             steps()
