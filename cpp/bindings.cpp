@@ -21,6 +21,11 @@ py::dict rules() {
   return out;
 }
 
+// For a pointer the dispatch would first try in vain to have no None.
+py::object finish(Plan& plan, const py::object& sums) {
+  return plan.finish(sums.is_none() ? nullptr : sums.cast<Plan*>());
+}
+
 void choose_isa_at_import() {
   const char* name = std::getenv("INSTEP_ISA");
   try {
@@ -65,7 +70,7 @@ PYBIND11_MODULE(_core, m) {
       .def("observe", &Plan::observe)
       .def("make_ready", &Plan::make_ready)
       .def("forget_rows", &Plan::forget_rows)
-      .def("finish", &Plan::finish, py::arg("sums") = py::none())
+      .def("finish", &finish, py::arg("sums") = py::none())
       .def("accumulate", &Plan::accumulate)
       .def("forget", &Plan::forget)
       .def("rewrite", &Plan::rewrite)

@@ -189,7 +189,7 @@ py::object Plan::finish(Plan* sums) {
 py::object Plan::step(py::handle grads, bool raising) {
   acquire();
   const std::lock_guard<std::recursive_mutex> held(mutex_, std::adopt_lock);
-  if (busy_ || observed_ || lacks_rows() || !begin(grads)) return py::none();
+  if (observed_ || lacks_rows() || !begin(grads)) return py::none();
   const Outcome outcome = attempt({});
   return raising && !outcome.finite ? py::none() : report(outcome);
 }

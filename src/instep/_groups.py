@@ -148,12 +148,9 @@ class ParamGroup(MutableMapping[str, Any]):
         self._moving = [
             (name, _shown(name, self._place), v) for name, v in self.schedules().items()
         ]
-        self.changed()
-
-    @property
-    def moving(self) -> bool:
+        self.moving = bool(self._moving)
         """Whether a hyperparameter is a function of the steps taken."""
-        return bool(self._moving)
+        self.changed()
 
     def schedules(self) -> dict[str, Any]:
         """Return the hyperparameters that are functions."""

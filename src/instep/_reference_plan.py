@@ -218,18 +218,19 @@ class ReferencePlan:
 
     def _update(self, i: int, g: np.ndarray, rows: Rows) -> None:
         p = self._params[i]
-        decay = p.dtype.type(rows.decay)
-        if rows.decay_kind == L2_DECAY:
+        steps, decay_kind, factor, trust = rows
+        decay = p.dtype.type(factor)
+        if decay_kind == L2_DECAY:
             g = g + decay * p
-        elif rows.decay_kind == DECOUPLED_DECAY:
+        elif decay_kind == DECOUPLED_DECAY:
             p[...] = p * decay
-        variant, of_step = rows.steps[0]
+        variant, of_step = steps[0]
         scalars = [p.dtype.type(s) for s in of_step]
         slots = self._buffers.slots[i]
         if self._measure is not None:
             x = _reductions.norm([p])
             y = _reductions.norm([self._measure(p, g, slots, scalars)])
-            scalars.append(p.dtype.type(trust_ratio(rows.trust, x, y)))
+            scalars.append(p.dtype.type(trust_ratio(trust, x, y)))
         self._rule(p, g, slots, scalars, variant)
 
     def rewrite(self) -> float | None:

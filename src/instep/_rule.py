@@ -77,7 +77,7 @@ class Rule(ABC):
     @classmethod
     def _rows(cls, h: dict[str, Any], steps: range) -> plans.Rows:
         """Return all that the rule needs to know for these of a parameter's steps."""
-        return plans.Rows(list(cls._scalars(h, steps)), *cls._decay_of(h), cls._trust(h))
+        return (list(cls._scalars(h, steps)), *cls._decay_of(h), cls._trust(h))
 
     @classmethod
     def _decay_of(cls, h: dict[str, Any]) -> tuple[int, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._backends import make_plan
 from .._buffers import Buffers
-from .._plans import Rows
+from .._plans import NO_DECAY, NO_TRUST, Rows
 from .._state import zero_slots
 from ._bench_cases import Arrays, Case, Problem
 from ._bench_contestants import Contestant, Native
@@ -44,7 +44,7 @@ class Traffic(Contestant):
         buffers = Buffers(names, self.params).seal(slots, slot_names)
         self._plan = make_plan("native", "traffic", None, buffers)
         self._plan.assign_rows([0] * len(names), [0])
-        self._rows = Rows([(case.slots, ())] * 64)
+        self._rows: Rows = [(case.slots, ())] * 64, NO_DECAY, 0.0, NO_TRUST
         read_only = Buffers(names, grads, writeable=False).seal()
         self._reading = make_plan("native", "assign", None, read_only)
 
