@@ -100,10 +100,10 @@ class ReferencePlan:
     def retune(self, transforms: Sequence[Native]) -> None:
         """Do nothing: what changes from step to step is asked for when it is needed."""
 
-    def watch(self, groups: Sequence[Any], grouped: bool) -> None:
+    def watch(self, groups: Sequence[Any], *, grouped: bool) -> None:
         """Do nothing: this plan has no quick tests."""
 
-    def stepper(self, raising: bool) -> Stepper:
+    def stepper(self, *, raising: bool) -> Stepper:
         """Return what leaves each step to `take` and `finish`."""
         del raising
         return lambda _: None

@@ -77,8 +77,8 @@ class Optimizer(Rule):
             check_finite=self._nonfinite != "propagate",
             zero_grads=self._zero_grads,
         )
-        self._plan.watch(self._structure.watched(), self._structure.grouped)
-        self._usual_step = self._plan.stepper(self._nonfinite == "raise")
+        self._plan.watch(self._structure.watched(), grouped=self._structure.grouped)
+        self._usual_step = self._plan.stepper(raising=self._nonfinite == "raise")
         for group in self._groups:
             group.changed = self._plan.forget_rows
         self._archive = Archive(

@@ -44,6 +44,8 @@ class Traffic(Contestant):
         buffers = Buffers(names, self.params).seal(slots, slot_names)
         self._plan = make_plan("native", "traffic", None, buffers)
         self._plan.assign_rows([0] * len(names), [0])
+        self._plan.watch([(self.params, [], tuple(self.params))], grouped=False)
+        self._usual_step = self._plan.stepper(raising=False)
         self._rows: Rows = [(case.slots, ())] * 64, NO_DECAY, 0.0, NO_TRUST
         read_only = Buffers(names, grads, writeable=False).seal()
         self._reading = make_plan("native", "assign", None, read_only)
@@ -52,10 +54,9 @@ class Traffic(Contestant):
         """Move what a step moves."""
         for _ in range(self.case.reads):
             self.norm()
-        self._plan.take(self.grads)
-        if not self._plan.finish():
+        if not self._usual_step(self.grads):
             self._plan.make_ready([self._rows], None)
-            self._plan.finish()
+            self._usual_step(self.grads)
 
     def norm(self) -> float:
         """Read all gradients, and return their norm."""
