@@ -3,14 +3,15 @@
 Run `python benchmarks/cost.py [--most 1e9] [--json FILE]`. Every result is checked first. The model
 knows five things, four of them measured in the same run: what a call costs, what each further array
 costs, what an element costs one core in its smallest cache, and how fast a loop with the traffic of
-the step and no arithmetic moves its bytes at some sizes; and how many threads are at work.
+the step and no arithmetic moves its bytes at some sizes, which takes turns with the steps; and how
+many threads are at work.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import log
 from pathlib import Path
@@ -25,7 +26,7 @@ import instep
 from instep.cli._bench_cases import CASES
 from instep.cli._bench_limit import Traffic, arithmetic, threads_at_work
 from instep.cli._bench_machine import available_memory, describe, today
-from instep.cli._bench_timing import measure
+from instep.cli._bench_timing import Stepper, measure
 
 ADAM = next(case for case in CASES if case.name == "adam")
 HELD = 4 * (2 + ADAM.slots)  # bytes for each element: parameter, gradient, slots
@@ -33,6 +34,8 @@ SIZES = [10**k for k in range(1, 10)]
 LISTS = (1, 10, 100, 1000, 10_000)
 LENGTH = 64
 CURVE = (3_000, 25_000, 100_000, 400_000, 1_600_000, 6_400_000, 25_000_000)
+EMPTY = 2  # elements of a loop that is a call and nothing else
+SHARE = 0.75  # of the memory for the largest array: the smaller ones and the loops have the rest
 PATTERN = 1 << 20  # elements: what arrays are filled with, again and again
 REPEATS = 9
 HOSTS = (1, 8, 64, 1024)
@@ -123,43 +126,77 @@ class Step:
                 raise SystemExit(f"wrong result at {self.params[a].size} elements; nothing timed")
 
 
-def time_of(contestant: Any) -> float:
-    """Return the median time of a step."""
-    return measure([contestant], REPEATS)[0].median
+class On:
+    """A step, or a loop, on so many threads."""
+
+    def __init__(self, stepper: Stepper, threads: int) -> None:
+        self._stepper, self._threads = stepper, threads
+        self.step = stepper.step
+
+    def refresh(self) -> None:
+        """Let the next steps be on these threads."""
+        instep.set_num_threads(self._threads)
+        self._stepper.refresh()
 
 
-def timed(elements: int, arrays: int = 1) -> float:
-    """Check a step, and return the median time of one."""
+def times(contestants: dict[Any, Stepper]) -> dict[Any, float]:
+    """Return the median time of a step of each; all take turns.
+
+    What others leave of caches and memory changes within a run, so the model and the steps that
+    it is compared with must see the same moments.
+    """
+    timings = measure(list(contestants.values()), REPEATS)
+    return {key: timing.median for key, timing in zip(contestants, timings, strict=True)}
+
+
+def checked(elements: int, arrays: int = 1) -> Step:
+    """Return a step whose result is right."""
     made = Step(*problem(elements, arrays))
     made.check()
-    return time_of(made)
+    return made
 
 
-def calibrated(threads: Sequence[int], curve: Sequence[int]) -> Model:
-    """Measure what the model knows."""
-    few, many = (timed(LENGTH, n) for n in (10, 1000))
-    seconds: dict[int, list[float]] = {}
-    for n in threads:
-        instep.set_num_threads(n)
-        empty = time_of(Traffic(ADAM, *problem(2)))
-        seconds[n] = [time_of(Traffic(ADAM, *problem(size))) - empty for size in curve]
+def known(threads: Sequence[int], curve: Sequence[int]) -> dict[Any, Stepper]:
+    """Return what has to be timed for the model."""
+    loops = {size: Traffic(ADAM, *problem(size)) for size in (EMPTY, *curve)}
+    made: dict[Any, Stepper] = {
+        ("loop", size, n): On(loop, n) for size, loop in loops.items() for n in threads
+    }
+    for what, size, arrays in (("call", 10, 1), ("few", LENGTH, 10), ("many", LENGTH, 1000)):
+        made[what] = On(checked(size, arrays), max(threads))
+    return made
+
+
+def model_of(
+    seconds: dict[Any, float], threads: Sequence[int], curve: Sequence[int], element: float
+) -> Model:
+    """Return the model that such times make."""
+    array = (seconds["many"] - seconds["few"]) / 990 - LENGTH * element
+    loops = {
+        n: [seconds["loop", size, n] - seconds["loop", EMPTY, n] for size in curve] for n in threads
+    }
+    return Model(seconds["call"], array, element, curve, loops)
+
+
+def compared(
+    threads: Sequence[int], sizes: Sequence[int], lists: Sequence[int], curve: Sequence[int]
+) -> tuple[Model, list[Point]]:
+    """Time single arrays of these sizes, lists of these lengths and what the model knows."""
     element = arithmetic(ADAM, "float32")
-    array = (many - few) / 990 - LENGTH * element
-    return Model(timed(10), array, element, curve, seconds)
-
-
-def measured(
-    model: Model, threads: Sequence[int], most: int, lists: Sequence[int]
-) -> Iterator[Point]:
-    """Time single arrays of growing size and lists of growing length."""
-    sizes = [n for n in SIZES if n <= most]
-    for n in threads:
-        instep.set_num_threads(n)
-        for size in sizes:
-            yield Point(size, 1, n, timed(size), model.step(size, n))
+    steps = {(size, 1): checked(size) for size in sizes}
+    keys = [(size, 1, n) for n in threads for size in sizes]
     for arrays in lists:
-        size = arrays * LENGTH
-        yield Point(size, arrays, n, timed(LENGTH, arrays), model.step(size, n, arrays))
+        steps[LENGTH, arrays] = checked(LENGTH, arrays)
+        keys.append((LENGTH, arrays, max(threads)))
+    made = known(threads, curve)
+    seconds = times(made | {key: On(steps[key[:2]], key[2]) for key in keys})
+    model = model_of(seconds, threads, curve, element)
+    points = []
+    for key in keys:
+        size, arrays, n = key
+        predicted = model.step(size * arrays, n, arrays)
+        points.append(Point(size * arrays, arrays, n, seconds[key], predicted))
+    return model, points
 
 
 def forecast(model: Model, elements: int, hosts: int, threads: int) -> tuple[float, float, float]:
@@ -217,11 +254,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small, for a test of this program")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     given = parser.parse_args()
-    most = min(int(given.most), int(0.85 * available_memory() / HELD))
+    most = min(int(given.most), int(SHARE * available_memory() / HELD))
     threads = sorted({1, instep.get_num_threads()})
     curve, lists = (CURVE[:2], LISTS[:3]) if given.quick else (CURVE, LISTS)
-    model = calibrated(threads, curve)
-    points = list(measured(model, threads, most, lists))
+    sizes = [n for n in SIZES if n <= most]
+    model, points = compared(threads, sizes, lists, curve)
     console, machine, date = Console(), describe(), today()
     console.print(f"{machine['cpu']}, {machine['threads']} threads, {date}", highlight=False)
     show(console, model, points)
