@@ -165,11 +165,12 @@ class Blocks {
 
   bool measured_by_columns(const Columns<T>& columns, double* partial) {
     const uint32_t slots = info_.slots[row_.variant];
-    if (!alike(*arrays_, slots)) return false;
+    const Beside beside(*arrays_, slots);
+    if (!beside.found()) return false;
     const auto measure = [this](const T* p, T* const* slot, int64_t n, T* out) {
       return entry_.measure(row_.variant, T())(p, nullptr, slot, n, scalars_, Look::measure, out);
     };
-    const WithSlots<T, decltype(measure)> read(*arrays_, slots, measure);
+    const WithSlots<T, decltype(measure)> read = {slots, measure, beside};
     const bool squares = columns.pass.kind == Reduction::sum_squares;
     return (squares && columns.in_bands(SumSquares<T>{}, read, arrays_->param, partial)) ||
            columns.in_tiles(read, arrays_->param, partial);

@@ -2,6 +2,7 @@
 // made, unless they are there as they are, and how what they are made of is asked for. Made they
 // are once all are finished.
 #pragma once
+#include "beside.h"
 #include "grid.h"
 #include "memory.h"
 #include "reduce.h"
@@ -31,17 +32,14 @@ struct Chained {
   int streams() const { return 2; }
 };
 
-// or what f makes of parameter and slots; these are the slots in the mask, laid out alike.
+// or what f makes of parameter and slots.
 template <class T, class F>
 struct WithSlots {
   static constexpr bool kAsIs = false;
   uint32_t slots;
   F f;
-  uintptr_t apart[kMaxSlots];  // bytes from the parameter
+  Beside beside;
 
-  WithSlots(const Arrays& arrays, uint32_t slots, F f) : slots(slots), f(f) {
-    for (int k = 0; k < kMaxSlots; ++k) apart[k] = place(arrays.slot[k]) - place(arrays.param);
-  }
   bool makes(const Stream&) const { return true; }
   void finish() const {}
   void operator()(const T* p, int64_t n, T* out) const {
@@ -57,25 +55,6 @@ struct WithSlots {
   }
   int streams() const { return 2 + __builtin_popcount(slots); }
   bool used(int k) const { return slots >> k & 1; }
-  static uintptr_t place(const Stream& s) { return reinterpret_cast<uintptr_t>(s.data); }
-  T* beside(int k, const T* p) const {
-    return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(p) + apart[k]);
-  }
 };
-
-// Whether elements of the parameter and of the slots in the mask are everywhere as far apart.
-inline bool alike(const Arrays& arrays, uint32_t slots) {
-  const Stream& p = arrays.param;
-  bool same = true;
-  for (int k = 0; k < kMaxSlots; ++k) {
-    if (!(slots >> k & 1)) continue;
-    const Stream& s = arrays.slot[k];
-    same &= s.ndim == p.ndim;
-    for (int d = 0; same && d < p.ndim; ++d) {
-      same &= s.shape[d] == p.shape[d] && s.strides[d] == p.strides[d];
-    }
-  }
-  return same;
-}
 
 }  // namespace

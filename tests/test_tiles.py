@@ -141,3 +141,41 @@ def test_slots_of_other_layouts(
         for engine in every_engine():
             for a, b in zip(outcome(functional, mixed), expected, strict=True):
                 assert not differing(a, b), f"{engine}: {differing(a, b)}"
+
+
+def backwards(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((2, 600, 70)).transpose()[:, ::-1]
+
+
+def interleaved(rng: np.random.Generator) -> np.ndarray:
+    room = rng.standard_normal((8, 1400))
+    step, row = room.itemsize, room.strides[0]
+    return np.lib.stride_tricks.as_strided(room, (1400, 3, 2), (step, 2 * row, 3 * row))
+
+
+def f_order(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((5, 40, 70)).transpose()
+
+
+@pytest.mark.parametrize(
+    ("view", "axes"), [(backwards, (2, 1, 0)), (interleaved, (2, 1, 0)), (f_order, (0, 2, 1))]
+)
+def test_slots_that_are_not_beside_the_parameter(
+    view: Callable[[np.random.Generator], np.ndarray], axes: tuple[int, ...], every_engine: Engines
+) -> None:
+    """Its strides do not tell the place, or rows of it are not side by side in the slots."""
+
+    def outcome(module: Any) -> list[np.ndarray]:
+        rng = np.random.default_rng(1)
+        param = view(rng)
+        shape = param.transpose(axes).shape
+        grad, *slots = (
+            np.abs(rng.standard_normal(shape)).transpose(np.argsort(axes)) for _ in range(3)
+        )
+        module.lamb_(param, grad, *slots, step=3)
+        return [param, *slots]
+
+    expected = outcome(reference)
+    for engine in every_engine():
+        for a, b in zip(outcome(functional), expected, strict=True):
+            assert not differing(a, b), f"{engine}: {differing(a, b)}"
