@@ -7,9 +7,8 @@
 
 namespace {
 
-template <class T>
-bool banded(const Stream& s, const Grid& grid, const Cut& cut, int64_t size) {
-  return grid.step == sizeof(T) && s.shape[0] == grid.rows && grid.rows * grid.columns == size &&
+inline bool banded(const Stream& s, const Grid& grid, const Cut& cut, int64_t size) {
+  return s.shape[0] == grid.rows && grid.rows * grid.columns == size &&
          grid.columns >= kBlock / 4 && grid.columns == cut.unit;
 }
 

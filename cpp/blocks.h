@@ -160,7 +160,8 @@ class Blocks {
     }
     if (!squares) return columns.in_bands(Sum{}, AsIs<T>{}, s, partial);
     return columns.in_planes(SumSquares<T>{}, s, partial) ||
-           columns.in_bands(SumSquares<T>{}, AsIs<T>{}, s, partial);
+           columns.in_bands(SumSquares<T>{}, AsIs<T>{}, s, partial) ||
+           columns.in_bands(SumSquares<T>{}, Spread<T>{grid_of(s).step}, s, partial);
   }
 
   bool measured_by_columns(const Columns<T>& columns, double* partial) {

@@ -31,7 +31,7 @@ struct Columns {
   template <class F, class Read>
   __attribute__((noinline)) bool in_bands(F f, Read read, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
-    if (!banded<T>(s, grid, range.cut, size)) return false;
+    if (!read.takes(grid.step) || !banded(s, grid, range.cut, size)) return false;
     Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
     return true;
   }

@@ -112,6 +112,10 @@ __attribute__((always_inline)) inline void copy_run(const char* in, int64_t step
       for (int64_t i = 0; i < n; ++i) *to(i) = *from(2 * i);
       return;
     }
+    if (step == 3 * sizeof(T)) {
+      for (int64_t i = 0; i < n; ++i) *to(i) = *from(3 * i);
+      return;
+    }
   }
   for (int64_t i = 0; i < n; ++i) {
     *reinterpret_cast<T*>(out + i * step_out) = *reinterpret_cast<const T*>(in + i * step);

@@ -14,8 +14,24 @@ namespace {
 template <class T>
 struct AsIs {
   static constexpr bool kAsIs = true;
+  bool takes(int64_t step) const { return step == sizeof(T); }
   void ask(const T* x) const { __builtin_prefetch(x, 0, 2); }
   int streams() const { return 1; }
+};
+
+// or of one whose rows are backwards, or have a few other elements between them: near enough for
+// the hardware to foresee,
+template <class T>
+struct Spread {
+  static constexpr bool kAsIs = false;
+  int64_t step;
+  bool takes(int64_t) const { return step != sizeof(T) && magnitude(step) <= 128; }
+  void finish() const {}
+  void operator()(const T* x, int64_t n, T* out) const {
+    copy_run<T>(reinterpret_cast<const char*>(x), step, reinterpret_cast<char*>(out), sizeof(T), n);
+  }
+  void ask(const T*) const {}
+  int streams() const { return 2; }
 };
 
 // or these as transforms leave them,
@@ -23,6 +39,7 @@ template <class T>
 struct Chained {
   static constexpr bool kAsIs = false;
   Chain<T> chain;
+  bool takes(int64_t step) const { return step == sizeof(T); }
   bool makes(const Stream&) const { return true; }
   void finish() const {}
   void operator()(const T* x, int64_t n, T* out) const {
@@ -40,6 +57,7 @@ struct WithSlots {
   F f;
   Beside beside;
 
+  bool takes(int64_t step) const { return step == sizeof(T); }
   bool makes(const Stream&) const { return true; }
   void finish() const {}
   void operator()(const T* p, int64_t n, T* out) const {
