@@ -13,13 +13,24 @@ struct Stretch {
   T* out;
 };
 
+// Where rows so many bytes apart have their cache lines, from the first row on.
+struct Reach {
+  int64_t step, rows;
+
+  template <class F>
+  void each(F f) const {
+    const int64_t low = step < 0 ? (rows - 1) * step : 0, high = low + rows * magnitude(step);
+    for (int64_t h = low; h < high; h += larger(64, magnitude(step))) f(h);
+  }
+};
+
 // Whether the runs of a stream are so short, and not all there is of a row, that by themselves they
 // leave too little time to ask for the lines of the next.
 template <class T>
 bool short_runs(const Stream& s, const Grid& grid) {
   constexpr int64_t kShort = 16;
   const int64_t run = s.shape[s.ndim - 1];
-  return grid.step == sizeof(T) && run < kShort && run < grid.columns && grid.rows >= kLineOf<T>;
+  return run < kShort && run < grid.columns && grid.rows >= kLineOf<T>;
 }
 
 // Short runs, as of filters in F order, side by side in memory of their own: to be transposed at
@@ -32,23 +43,28 @@ class Batch {
   // Adds a run; calls done() before where it does not go on where the others end, or for want of
   // room.
   template <class Done>
-  void add(const Stretch<T>& run, Done done) {
+  void add(const Stretch<T>& run, int64_t step, Done done) {
     const int64_t count = count_ + run.columns;
     const bool full = count > kMost || count * run.rows > kRoom;
     if (full || run.rows != rows_ || run.out != out_ + count_) done();
     if (count_ == 0) out_ = run.out;
     rows_ = run.rows;
+    step_ = step;
+    const Reach reach = {step, rows_};
+    const bool one = magnitude(run.stride) < 64;  // of its columns has the lines of all
     for (int64_t k = 0; k < run.columns; ++k) {
       char* column = column_[count_++] = run.in + k * run.stride;
-      for (int64_t h = 0; h < bytes(rows_); h += 64) __builtin_prefetch(column + h, 0, 2);
+      if (one && k > 0) continue;
+      reach.each([column](int64_t h) { __builtin_prefetch(column + h, 0, 2); });
     }
   }
 
   // From the columns to the tile,
   void gather(int64_t pitch) {
     alignas(64) T room[kRoom];
-    for (int64_t k = 0; k < count_; ++k)
-      copy_forward(elements(column_[k]), room + k * rows_, rows_);
+    for (int64_t k = 0; k < count_; ++k) {
+      copy_run<T>(column_[k], step_, reinterpret_cast<char*>(room + k * rows_), sizeof(T), rows_);
+    }
     const char* in = reinterpret_cast<const char*>(room);
     transpose(in, bytes(rows_), count_, rows_, sizeof(T), out_, pitch, in);
     count_ = 0;
@@ -71,40 +87,8 @@ class Batch {
   static T* elements(char* column) { return reinterpret_cast<T*>(column); }
 
   char* column_[kMost];
-  int64_t count_ = 0, rows_ = 0;
+  int64_t count_ = 0, rows_ = 0, step_ = 0;
   T* out_ = nullptr;
-};
-
-// Runs whose rows are not side by side: each is copied when the lines of some more are asked for.
-template <class T>
-class Queue {
- public:
-  template <class Copy>
-  void add(const Stretch<T>& run, int64_t step, Copy copy) {
-    put(run, copy);
-    const int64_t length = magnitude(step) * run.rows;
-    const char* first = step < 0 ? run.in - length : run.in;
-    for (int64_t h = 0; h < length; h += 64) __builtin_prefetch(first + h, 0, 2);
-  }
-
-  template <class Copy>
-  void finish(Copy copy) {
-    for (int i = 0; i < kAhead; ++i) put({}, copy);
-  }
-
- private:
-  static constexpr int kAhead = 8;
-
-  // In place of the oldest, which is copied.
-  template <class Copy>
-  void put(const Stretch<T>& run, Copy copy) {
-    Stretch<T>& oldest = runs_[at_++ % kAhead];
-    if (oldest.in) copy(oldest);
-    oldest = run;
-  }
-
-  Stretch<T> runs_[kAhead] = {};
-  int at_ = 0;
 };
 
 }  // namespace

@@ -215,15 +215,9 @@ class Tiles {
     if (members_[i].in_short_runs) {
       Batch<T> batch;
       const auto done = [&] { batch.gather(pitch_); };
-      walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) { batch.add(run, done); });
-      return done();
-    }
-    if (members_[i].step != sizeof(T)) {
-      Queue<T> queue;
-      const auto copy_it = [&](const Stretch<T>& run) { copy(i, run, run.in); };
       walk_columns(i, row, columns, rows,
-                   [&](const Stretch<T>& run) { queue.add(run, members_[i].step, copy_it); });
-      return queue.finish(copy_it);
+                   [&](const Stretch<T>& run) { batch.add(run, members_[i].step, done); });
+      return done();
     }
     Stretch<T> now = {};
     char* below = nullptr;
@@ -243,29 +237,35 @@ class Tiles {
   }
 
   void copy(int i, const Stretch<T>& run, const char* next) {
+    const int64_t step = members_[i].step;
     if constexpr (!Read::kAsIs) {
-      if (is_made(*members_[i].stream)) return make(run, next);
+      if (is_made(*members_[i].stream)) return make(read_, run, step, next);
     }
-    transpose(run.in, run.stride, run.columns, run.rows, members_[i].step, run.out, pitch_, next);
+    if (step != sizeof(T)) {
+      Spread<T> apart = {step};
+      return make(apart, run, step, next);
+    }
+    transpose(run.in, run.stride, run.columns, run.rows, step, run.out, pitch_, next);
   }
 
   // A few columns at a time, while the lines of the next are asked for. Tiles have fewer rows
   // than there is room for.
-  void make(const Stretch<T>& run, const char* next) {
+  template <class R>
+  void make(R& read, const Stretch<T>& run, int64_t step, const char* next) {
     alignas(64) T made[kMade];
     const int64_t rows = run.rows, pitch = rows * int64_t(sizeof(T));
-    const auto at = [&](int64_t k, int64_t h) {
-      const char* in =
-          k < run.columns ? run.in + k * run.stride : next + (k - run.columns) * run.stride;
-      return reinterpret_cast<const T*>(in) + h;
+    const auto column = [&](int64_t k) {
+      return k < run.columns ? run.in + k * run.stride : next + (k - run.columns) * run.stride;
     };
+    const Reach reach = {step, rows};
     for (int64_t k = 0, n; k < run.columns; k += n) {
       n = smaller(run.columns - k, kMade / rows);
       for (int64_t j = k; j < k + n; ++j) {
-        for (int64_t h = 0; h < rows; h += kLine) read_.ask(at(j + n, h));
-        read_(at(j, 0), rows, made + (j - k) * rows);
+        const char* later = column(j + n);
+        reach.each([&](int64_t h) { read.ask(reinterpret_cast<const T*>(later + h)); });
+        read(reinterpret_cast<const T*>(column(j)), rows, made + (j - k) * rows);
       }
-      read_.finish();
+      read.finish();
       const char* in = reinterpret_cast<const char*>(made);
       transpose(in, pitch, n, rows, sizeof(T), run.out + k, pitch_, in);
     }
@@ -275,7 +275,8 @@ class Tiles {
     if (members_[i].in_short_runs) {
       Batch<T> batch;
       const auto done = [&] { batch.scatter(pitch_); };
-      walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) { batch.add(run, done); });
+      walk_columns(i, row, columns, rows,
+                   [&](const Stretch<T>& run) { batch.add(run, members_[i].step, done); });
       return done();
     }
     walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) {
