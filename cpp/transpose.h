@@ -2,6 +2,7 @@
 // and as a whole, so that it matters little which of them have one place in the caches.
 #pragma once
 #include "grid.h"
+#include "memory.h"
 #include "registers.h"
 
 namespace {
@@ -136,7 +137,10 @@ void copy_elements(const char* in, int64_t across, int64_t columns, int64_t rows
     }
   };
   if constexpr (kFew == 0) {
-    copy(columns, down, pitch);
+    for (int64_t r = 0; r < rows; ++r) {
+      char* to = reinterpret_cast<char*>(out + r * pitch);
+      copy_run<T>(in + r * down, across, to, sizeof(T), columns);
+    }
   } else if (columns != kFew) {
     copy_elements<T, kFew - 1>(in, across, columns, rows, down, out, pitch);
   } else if (down == sizeof(T) && pitch == kFew) {
