@@ -38,7 +38,8 @@ void Holdings::hold(const py::array& array, bool param) {
   if (!py::isinstance<py::array>(array) || !(is_f32(array) || is_f64(array))) {
     throw py::type_error("instep._core.Plan takes float32 and float64 arrays only");
   }
-  Held held = {array, array.itemsize(), data_of(array), shape_of(array), array.writeable()};
+  Held held = {array,          array.dtype(),   array.itemsize(),
+               data_of(array), shape_of(array), array.writeable()};
   if (array.size() > 0) owned_.add(extent_of(fields(array), held.itemsize));
   if (param) {
     params_.push_back(std::move(held));
@@ -53,7 +54,7 @@ void Holdings::seal() { owned_.sort(); }
 
 bool Holdings::Held::unchanged() const {
   const Fields& a = fields(array);
-  return a.data == data && a.nd == static_cast<int>(shape.size()) &&
+  return a.data == data && a.descr == dtype.ptr() && a.nd == static_cast<int>(shape.size()) &&
          std::equal(shape.begin(), shape.end(), a.dimensions) && (array.writeable() || !writeable);
 }
 

@@ -35,6 +35,7 @@ class Holdings {
  private:
   struct Held {
     py::array array;
+    py::object dtype;
     py::ssize_t itemsize;
     char* data;
     std::vector<py::ssize_t> shape;

@@ -211,6 +211,7 @@ MUTANTS = [
      "test_held.py"),
     ("rows.cpp", "row.decay = static_cast<Decay>(given[1].cast<int>());", "", "test_rows_ahead.py"),
     ("rows.cpp", "read_[s * each_ + r] = row;", "", "test_bits.py"),
+    ("holdings.cpp", "a.descr == dtype.ptr() && ", "", "test_overlaps.py"),
     ("arrays.cpp", "return a.dtype().is(*d) || a.dtype().equal(*d);", "return a.dtype().is(*d);",
      "test_refusals.py"),
 ]  # fmt: skip

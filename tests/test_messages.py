@@ -198,11 +198,15 @@ def watched() -> instep.GradientMonitor:
     return monitor
 
 
-def test_the_dtype_that_is_advised_is_the_parameters() -> None:
+def test_the_dtype_that_is_advised_is_the_parameters_or_the_nearest() -> None:
     for dtype in (np.float32, np.float64):
         opt = instep.SGD({"w": np.ones(2, dtype)}, lr=0.1)
         with pytest.raises(TypeError, match=rf"astype\(np.{np.dtype(dtype)}\) makes one that fits"):
             opt.step({"w": np.ones(2, np.int64)})
+        with pytest.raises(TypeError, match=rf"astype\(np.{np.dtype(dtype)}\) makes one that fits"):
+            instep.SGD([np.ones(2, np.dtype(dtype).newbyteorder())])
+    with pytest.raises(TypeError, match=r"got <U1 \(str32\)$"):
+        instep.SGD([np.array(["a"])])
 
 
 def test_a_single_transform_is_told_to_come_in_a_list() -> None:

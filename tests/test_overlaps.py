@@ -106,7 +106,7 @@ def test_interleaved_views_are_welcome(backend: Any) -> None:
     assert (memory == [0, 0, 1, 0, 0, 1]).all()
 
 
-@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # NumPy 2.5
+@pytest.mark.filterwarnings("ignore:Setting the (shape|dtype):DeprecationWarning")  # NumPy 2.5
 @BACKENDS
 def test_array_changed_behind_our_back(backend: Any) -> None:
     p, q = np.ones(8, np.float32), np.ones(2, np.float32)
@@ -120,6 +120,12 @@ def test_array_changed_behind_our_back(backend: Any) -> None:
     p.flags.writeable = False
     refused(opt, [p, q], good, r"^params\[0\]: must be writeable; got a read-only array")
     p.flags.writeable = True
+    for dtype in (np.int32, ">f4"):
+        p.dtype = dtype
+        message = r"^params\[0\]: must keep its dtype .*; was float32, is "
+        refused(opt, [p, q], [np.ones(8, dtype), good[1]], message)
+        refused(opt, [p, q], good, message)
+        p.dtype = np.float32
     opt.step(good)
     for n in (4, 1 << 20):
         p.resize(n, refcheck=False)

@@ -198,6 +198,10 @@ def test_unknown_arguments() -> None:
         del opt.param_groups[0]["lr"]
     with pytest.raises(ValueError, match=r"momentum=0\.9: needs the slot momentum_buffer"):
         opt.param_groups[0]["momentum"] = 0.9
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        opt.param_groups[0] = {"params": [np.zeros(1)], "lr": 5.0}  # type: ignore[index]
+    with pytest.raises(AttributeError, match="append"):
+        opt.param_groups.append({"params": [np.zeros(1)]})  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class Buffers:
             self._add_slots(i, row, slot_names, all_plain)
         if not all_plain and self._writeable:
             validate.check_disjoint(self._owned, self._arrays)
-        self._then = [] if once else [(a.shape, a.ctypes.data) for a in self._arrays]
+        self._then = [] if once else [(a.shape, a.dtype, a.ctypes.data) for a in self._arrays]
         return self
 
     def _add_slots(self, i: int, row: Slots, slot_names: Sequence[str], all_plain: bool) -> None:
@@ -153,7 +153,12 @@ class Buffers:
     def check_unchanged(self) -> None:
         """Refuse to go on where an array was resized, moved or locked since the start."""
         then = zip(self._owned, self._arrays, self._then, strict=bool(self._then))
-        for name, a, (shape, data) in then:
+        for name, a, (shape, dtype, data) in then:
+            if a.dtype != dtype:
+                raise ValueError(
+                    f"{name}: must keep its dtype while an optimizer holds it; "
+                    f"was {dtype}, is {a.dtype}"
+                )
             if a.shape != shape or a.ctypes.data != data:
                 raise ValueError(
                     f"{name}: must not be resized or moved while an optimizer holds it; "

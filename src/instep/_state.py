@@ -167,7 +167,7 @@ def _read_group(name: str, group: ParamGroup, values: Any) -> dict[str, Any]:
 def _read_entry(name: str, entry: Any, slots: State) -> int:
     validate.keys(name, entry, ["step", *slots])
     for key, slot in slots.items():
-        value = validate.array(f"{name}[{key!r}]", entry[key], writeable=False)
+        value = validate.array(f"{name}[{key!r}]", entry[key], writeable=False, dtype=slot.dtype)
         if value.shape != slot.shape or value.dtype != slot.dtype:
             raise ValueError(
                 f"{name}[{key!r}]: must have shape {slot.shape} and dtype {slot.dtype}; "

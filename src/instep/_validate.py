@@ -175,11 +175,11 @@ def keys(name: str, given: Any, expected: Collection[Any]) -> None:
 
 
 def array(
-    name: str, value: Any, *, writeable: bool, dtype: np.dtype[Any] = DTYPES[0]
+    name: str, value: Any, *, writeable: bool, dtype: np.dtype[Any] | None = None
 ) -> np.ndarray:
     """Accept an array of numbers that a step can read, and write if it has to.
 
-    One of another dtype is told how to become ``dtype``.
+    One of another dtype is told how to become ``dtype``, or what is nearest.
     """
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: must be a numpy.ndarray; got {shown(value)}")
@@ -188,8 +188,10 @@ def array(
     if value.dtype not in DTYPES:
         rule = "dtype must be float32 or float64 in native byte order"
         told = f"{name}: {rule}; got {value.dtype.str} ({value.dtype.name})"
-        cast = f"; {name}.astype(np.{dtype}) makes one that fits"
-        raise TypeError(told if value.dtype.kind == "c" else told + cast)
+        native = value.dtype.newbyteorder("=")
+        fits = dtype or (native if native in DTYPES else DTYPES[0])
+        cast = f"; {name}.astype(np.{fits}) makes one that fits"
+        raise TypeError(told + cast if value.dtype.kind in "biuf" else told)
     if not value.flags.aligned:
         raise ValueError(
             f"{name}: must be aligned to its dtype; got address {value.ctypes.data:#x}"

@@ -104,9 +104,9 @@ class Optimizer(Rule):
         return trees if self._structure.grouped else trees[0]
 
     @property
-    def param_groups(self) -> list[ParamGroup]:
-        """The groups, dict-like, with hyperparameters to read and set."""
-        return self._groups
+    def param_groups(self) -> tuple[ParamGroup, ...]:
+        """The groups, dict-like, with hyperparameters to read and set; they stay those passed."""
+        return tuple(self._groups)
 
     @property
     def state(self) -> Any:
@@ -320,8 +320,9 @@ class Optimizer(Rule):
         """Return all that a later run needs to go on, in torch's form; arrays are copies.
 
         Schedules, also those of transforms, are functions and not part of it, but for the state of
-        those that have one (:class:`instep.schedules.ReduceOnPlateau`): construct the optimizer
-        with them again.
+        those that have one (:class:`instep.schedules.ReduceOnPlateau`); nor are the parameters, the
+        arguments of transforms, and options as ``maximize``: construct the optimizer with them
+        again.
 
         Returns
         -------
