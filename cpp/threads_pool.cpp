@@ -25,7 +25,9 @@ using std::chrono::microseconds;
 // steps that follow one another at once, for other steps, where another library may want the core
 // meanwhile, and for the end of a region.
 constexpr int kPatient = 4000, kBrief = 100, kUntilEnd = 1000;
-constexpr microseconds kAtOnce{20};
+// Longer than it takes to return to a caller whose core has just been busy with waking: or who was
+// woken in vain sleeps at once, and every second step wakes somebody.
+constexpr microseconds kAtOnce{50};
 // Waking takes ten microseconds, and dozens until the other is there: it must spare one thread so
 // much for each, unless so many regions have followed one another at once.
 constexpr microseconds kWorthWaking{100};
