@@ -65,16 +65,32 @@ def medians(*actions: Action, span: float = 0.02) -> list[float]:
     return [float(x) for x in np.median(rounds, axis=0)]
 
 
-def share(sizes: list[int], turn: Any, ready: Any) -> None:
-    """Take steps of the size whose turn it is, counted from 1, until it is that of none."""
+class Turn:
+    """Which of the sizes other processes take steps of, counted from 1; else they sleep."""
+
+    def __init__(self) -> None:
+        self.changed = multiprocessing.Condition()
+        self.size = multiprocessing.Value("i", 0, lock=False)
+
+    def give(self, size: int) -> None:
+        with self.changed:
+            self.size.value = size
+            self.changed.notify_all()
+
+    def wait(self) -> int:
+        with self.changed:
+            self.changed.wait_for(lambda: self.size.value != 0)
+            return self.size.value
+
+
+def share(sizes: list[int], turn: Turn, ready: Any) -> None:
+    """Take steps of the size whose turn it is, until it is that of none."""
     instep.set_num_threads(1)
     steps = [adam(size) for size in sizes]
     ready.wait()
-    while (now := turn.value) >= 0:
-        if now > 0:
+    while (now := turn.wait()) > 0:
+        while turn.size.value == now:
             steps[now - 1]()
-        else:
-            time.sleep(0.002)
 
 
 def singly(action: Action, span: float = 0.02) -> list[float]:
@@ -89,7 +105,7 @@ def singly(action: Action, span: float = 0.02) -> list[float]:
 def scaling(sizes: list[int], threads: int) -> list[dict[str, Any]]:
     """Steps on one thread, on all, and apart: each process a share, all of them at once."""
     parts = [size // threads for size in sizes]
-    turn, ready = multiprocessing.Value("i", 0), multiprocessing.Barrier(threads)
+    turn, ready = Turn(), multiprocessing.Barrier(threads)
     for _ in range(threads - 1):
         multiprocessing.Process(target=share, args=(parts, turn, ready), daemon=True).start()
     ready.wait()
@@ -100,14 +116,14 @@ def scaling(sizes: list[int], threads: int) -> list[dict[str, Any]]:
         for _ in range(ROUNDS):
             for name, n, action in (("one", 1, step), ("all", threads, step), ("apart", 1, part)):
                 instep.set_num_threads(n)
-                turn.value = i + 1 if name == "apart" else 0
+                turn.give(i + 1 if name == "apart" else 0)
                 time.sleep(0.005)
                 times[name] += singly(action)
-                turn.value = 0
+                turn.give(0)
         one, every, apart = (float(np.median(t)) for t in times.values())
         rows.append({"elements": size, "one_us": one * 1e6, "all_us": every * 1e6,
                      "x": one / every, "apart_x": one / apart})  # fmt: skip
-    turn.value = -1
+    turn.give(-1)
     return rows
 
 
