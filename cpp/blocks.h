@@ -164,7 +164,9 @@ class Blocks {
            columns.in_bands(SumSquares<T>{}, Spread<T>{grid_of(s).step}, s, partial);
   }
 
+  // Not by calls for columns of a few elements: it is quicker to gather all streams.
   bool measured_by_columns(const Columns<T>& columns, double* partial) {
+    if (grid_of(arrays_->param).rows < kLineOf<T> / 2) return false;
     const uint32_t slots = info_.slots[row_.variant];
     const Beside beside(*arrays_, slots);
     if (!beside.found()) return false;

@@ -84,6 +84,11 @@ def test_threads_from_the_environment(text: str, fine: bool) -> None:
         assert f"INSTEP_NUM_THREADS: must be an integer >= 1; got {text!r}" in done.stderr
 
 
+def test_more_threads_than_an_int_holds_are_all() -> None:
+    code = "import instep; print(instep.get_num_threads())"
+    assert output(code, INSTEP_NUM_THREADS="9" * 30) == output(code)
+
+
 @pytest.mark.parametrize("name", ["INSTEP_ISA", "INSTEP_NUM_THREADS"])
 def test_command_says_a_bad_environment_in_one_line(name: str, tmp_path: Path) -> None:
     script = tmp_path / "instep"  # what an installation makes of the entry point

@@ -37,7 +37,7 @@ def subarray() -> np.ndarray:
 BAD_ARRAYS: dict[str, tuple[Any, str]] = {
     "a float": (1.5, r"must be a numpy.ndarray; got float 1.5"),
     "a list": ([1.0, 2.0], r"must be a numpy.ndarray; got list \[1.0, 2.0\]"),
-    "masked": (np.ma.zeros(3, np.float32), r"must not be a masked array"),
+    "masked": (np.ma.zeros(3, np.float32), r"must not be a masked array, .*; got MaskedArray"),
     "object": (np.zeros(3, object), r"dtype must be float32 or float64 .*; got \|O \(object\)"),
     "integer": (np.zeros(3, np.int64), r"dtype must be float32 or float64 .*; got <i8 \(int64\)"),
     "half": (np.zeros(3, np.float16), r"dtype must be float32 or float64 .*; got <f2"),

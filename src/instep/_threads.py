@@ -56,7 +56,11 @@ def set_num_threads(n: int) -> None:
     1
     >>> instep.set_num_threads(before)
     """
-    _core.set_num_threads(validate.count("n", n, 1))
+    _limit(validate.count("n", n, 1))
+
+
+def _limit(n: int) -> None:
+    _core.set_num_threads(min(n, 1 << 16))  # an int in C, and more than there can be
 
 
 def get_num_threads() -> int:
@@ -91,7 +95,7 @@ def _from_environment() -> None:
         return
     if not text.isdecimal() or int(text) < 1:
         _refuse(f"INSTEP_NUM_THREADS: must be an integer >= 1; got {text!r}")
-    _core.set_num_threads(int(text))
+    _limit(int(text))
 
 
 _from_environment()

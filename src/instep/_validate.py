@@ -184,7 +184,8 @@ def array(
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: must be a numpy.ndarray; got {shown(value)}")
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name}: must not be a masked array, whose mask a step would ignore")
+        rule = "must not be a masked array, whose mask a step would ignore"
+        raise TypeError(f"{name}: {rule}; got {shown(value)}")
     if value.dtype not in DTYPES:
         rule = "dtype must be float32 or float64 in native byte order"
         told = f"{name}: {rule}; got {value.dtype.str} ({value.dtype.name})"
