@@ -3,7 +3,7 @@
 // says the same in NumPy.
 #pragma once
 #include "kernels.h"
-#include "scalar_math.h"
+#include "roots.h"
 
 namespace {
 

@@ -96,7 +96,10 @@ class Lanes {
   template <class T>
   void add(const T* x, int64_t n) {
     int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) add(x + i);
+    for (; i + kLanes <= n; i += kLanes) {
+      ask_ahead<kLanes>(x + i);
+      add(x + i);
+    }
     if (i < n) add_rest(x + i, n - i);
   }
 

@@ -8,6 +8,15 @@ namespace {
 template <class T>
 constexpr int64_t kLineOf = 64 / sizeof(T);
 
+// How far ahead of its use memory is asked for. The hardware does so too, but not past a page.
+template <class T>
+constexpr int64_t kAhead = 32 * kLineOf<T>;
+
+template <int n, class T>
+inline void ask_ahead(const T* x) {
+  for (int k = 0; k < n; k += kLineOf<T>) __builtin_prefetch(x + kAhead<T> + k);
+}
+
 // Bytes of the widest there are; and of those to convert to, which takes longer to 64 than twice to
 // 32 where 64 are two uops.
 #if defined(__AVX512F__)

@@ -1,9 +1,8 @@
 // Every rule as functions on contiguous elements, in tables by rule, variant and decay.
 #pragma once
 #include "kernels.h"
-#include "reduce.h"
+#include "rule_loops.h"
 #include "rules/all.h"
-#include "transforms.h"
 
 namespace {
 
@@ -14,20 +13,10 @@ template <class T>
 using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
                      const Chain<T>& chain);
 
-// Sums of squares: of gradients as they came, of parameters after, and of what is added to them. In
-// double they would cost more than the rule: two conversions for each 16 bytes.
-template <class T>
-struct Observed {
-  Lanes<SumSquaresRounded, T, kWidest> grads{{}}, params{{}}, updates{{}};
-};
-
 // The same, and sums; n is a multiple of kLanes, and gradients are transformed already.
 template <class T>
 using RunObserved = void (*)(T* p, const T* g, const T* raw, T* const* slot, int64_t n,
                              const T* scalars, Observed<T>& sums);
-
-// What the first pass of a rule of two does: advances the slots, measures, or both.
-enum class Look { advance, measure, both };
 
 // Returns what is measured: the gradient, or what it wrote to `out`.
 template <class T>
@@ -55,106 +44,6 @@ constexpr auto is_of_gradient(int) -> decltype(Rule::measures_gradient) {
 template <class Rule>
 constexpr bool is_of_gradient(long) {
   return false;
-}
-
-// The slots of one element in locals: the rule works on these, and one store follows.
-template <unsigned used, class T>
-struct Slots {
-  T a{}, b{}, c{};
-
-  Slots(T* const* slot, int64_t i) {
-    if constexpr ((used & 1) != 0) a = slot[0][i];
-    if constexpr ((used & 2) != 0) b = slot[1][i];
-    if constexpr ((used & 4) != 0) c = slot[2][i];
-  }
-  void store(T* const* slot, int64_t i) const {
-    if constexpr ((used & 1) != 0) slot[0][i] = a;
-    if constexpr ((used & 2) != 0) slot[1][i] = b;
-    if constexpr ((used & 4) != 0) slot[2][i] = c;
-  }
-};
-
-template <class Rule, class T>
-Rule rule_of(const T* scalars) {
-  Rule rule;
-  __builtin_memcpy(&rule, scalars, sizeof rule);
-  return rule;
-}
-
-template <class Rule, Decay D, bool chained, class T>
-inline void run_one(const Rule& rule, T* p, const T* g, T* const* slot, int64_t i, T decay,
-                    const Chain<T>& chain) {
-  T param = p[i], grad = g[i];
-  Slots<Rule::slots, T> s(slot, i);
-  if constexpr (chained) grad = chain(grad);
-  if constexpr (D == Decay::l2) grad = grad + decay * param;
-  if constexpr (D == Decay::decoupled) param = param * decay;
-  rule(param, grad, s.a, s.b, s.c);
-  s.store(slot, i);
-  p[i] = param;
-}
-
-template <class Rule, Decay D, bool chained, class T>
-void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars, const Chain<T>& given) {
-  const Rule rule = rule_of<Rule>(scalars);
-  const Chain<T> chain = given;
-  const T decay = scalars[kMaxScalars];
-  T* const local[] = {slot[0], slot[1], slot[2]};
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) run_one<Rule, D, chained>(rule, p, g, local, i, decay, chain);
-}
-
-// All in one loop, so that sums are taken while memory is waited for.
-template <class Rule, Decay D, class T>
-void run_observed(T* p, const T* g, const T* raw, T* const* slot, int64_t n, const T* scalars,
-                  Observed<T>& sums) {
-  const Rule rule = rule_of<Rule>(scalars);
-  const T decay = scalars[kMaxScalars];
-  T* const local[] = {slot[0], slot[1], slot[2]};
-  Observed<T> now;
-  for (int64_t i = 0; i < n; i += kLanes) {
-    T after[kLanes], added[kLanes];
-    now.grads.add(raw + i);
-#pragma GCC ivdep
-    for (int64_t k = 0; k < kLanes; ++k) {
-      const T before = p[i + k];
-      run_one<Rule, D, false>(rule, p, g, local, i + k, decay, Chain<T>());
-      after[k] = p[i + k];
-      added[k] = after[k] - before;
-    }
-    now.params.add(after);
-    now.updates.add(added);
-  }
-  sums = now;
-}
-
-template <class Rule, Look look, class T>
-void measure_each(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, T* out) {
-  const Rule rule = rule_of<Rule>(scalars);
-  T* const local[] = {slot[0], slot[1], slot[2]};
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) {
-    Slots<Rule::slots, T> s(local, i);
-    if constexpr (look != Look::measure) {
-      rule.advance(p[i], g[i], s.a, s.b, s.c);
-      s.store(local, i);
-    }
-    if constexpr (look != Look::advance) out[i] = rule.measured(p[i], s.a, s.b, s.c);
-  }
-}
-
-template <class Rule, class T>
-const T* measure(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, Look look,
-                 T* out) {
-  if constexpr (Rule::measures_gradient) {
-    return g;
-  } else {
-    const auto each = look == Look::both      ? measure_each<Rule, Look::both, T>
-                      : look == Look::measure ? measure_each<Rule, Look::measure, T>
-                                              : measure_each<Rule, Look::advance, T>;
-    each(p, g, slot, n, scalars, out);
-    return out;
-  }
 }
 
 // The functions of one rule, index (variant * kDecays + decay) * 2 + chained.

@@ -5,9 +5,6 @@
 
 namespace {
 
-inline float square_root(float x) { return __builtin_sqrtf(x); }
-inline double square_root(double x) { return __builtin_sqrt(x); }
-
 inline float absolute(float x) { return __builtin_fabsf(x); }
 inline double absolute(double x) { return __builtin_fabs(x); }
 
@@ -24,6 +21,11 @@ inline double select(bool c, double a, double b) {
       double, (__builtin_bit_cast(int64_t, a) & mask) | (__builtin_bit_cast(int64_t, b) & ~mask));
 }
 
+template <class C, class V>
+V select(C c, V a, V b) {
+  return c ? a : b;
+}
+
 // The larger of the two; NaN where either is NaN.
 template <class T>
 T maximum(T a, T b) {
@@ -33,7 +35,7 @@ T maximum(T a, T b) {
 // -1, 0 or 1; NaN for NaN.
 template <class T>
 T sign(T x) {
-  return select(x > 0, T(1), select(x < 0, T(-1), select(x == 0, T(0), x)));
+  return select(x > 0, T{} + 1, select(x < 0, T{} - 1, select(x == 0, T{}, x)));
 }
 
 }  // namespace

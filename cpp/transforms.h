@@ -10,7 +10,11 @@ using namespace instep;
 template <class T>
 struct Clamp {
   T limit;
-  T operator()(T x) const { return x < -limit ? -limit : (x > limit ? limit : x); }
+  template <class E>
+  E operator()(E x) const {
+    const E top = E{} + limit;
+    return x < -top ? -top : (x > top ? top : x);
+  }
 };
 
 template <class T>
@@ -38,7 +42,10 @@ struct Chain {
   T before = 1, limit = __builtin_inf(), after = 1;
   int length = 0;  // how many of the three are in use, the last one included
 
-  T operator()(T x) const { return Clamp<T>{limit}(x * before) * after; }
+  template <class E>
+  E operator()(E x) const {
+    return Clamp<T>{limit}(x * before) * after;
+  }
 
   // Appends an op if there is still a place for it.
   bool append(Elementwise kind, T value) {

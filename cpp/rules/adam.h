@@ -1,4 +1,5 @@
 #pragma once
+#include "../roots.h"
 #include "../scalar_math.h"
 
 namespace {
@@ -10,7 +11,8 @@ struct Adam {
   static constexpr unsigned slots = V & amsgrad ? 0b111 : 0b011;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root, eps;
 
-  void operator()(T& p, T g, T& m, T& v, T& v_max) const {
+  template <class E>
+  void operator()(E& p, E g, E& m, E& v, E& v_max) const {
     m = beta1 * m + one_minus_beta1 * g;
     v = beta2 * v + one_minus_beta2 * g * g;
     v_max = V & amsgrad ? maximum(v_max, v) : v;
@@ -39,7 +41,8 @@ struct NAdam {
   static constexpr unsigned slots = 0b011;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_g, step_m, root, eps;
 
-  void operator()(T& p, T g, T& m, T& v, T&) const {
+  template <class E>
+  void operator()(E& p, E g, E& m, E& v, E&) const {
     m = beta1 * m + one_minus_beta1 * g;
     v = beta2 * v + one_minus_beta2 * g * g;
     p = p - (step_g * g + step_m * m) / (square_root(v) * root + eps);
@@ -53,10 +56,11 @@ struct RAdam {
   static constexpr unsigned slots = 0b011;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, eps;
 
-  void operator()(T& p, T g, T& m, T& v, T&) const {
+  template <class E>
+  void operator()(E& p, E g, E& m, E& v, E&) const {
     m = beta1 * m + one_minus_beta1 * g;
     v = beta2 * v + one_minus_beta2 * g * g;
-    const T step = step_size * m;
+    const E step = step_size * m;
     p = p - (V & rectified ? step / (square_root(v) + eps) : step);
   }
 };
@@ -68,9 +72,10 @@ struct Yogi {
   static constexpr unsigned slots = 0b011;
   T beta1, one_minus_beta1, one_minus_beta2, step_size, root, eps;
 
-  void operator()(T& p, T g, T& m, T& v, T&) const {
+  template <class E>
+  void operator()(E& p, E g, E& m, E& v, E&) const {
     m = beta1 * m + one_minus_beta1 * g;
-    const T square = g * g;
+    const E square = g * g;
     v = v - one_minus_beta2 * sign(v - square) * square;
     p = p - step_size * m / (square_root(v) * root + eps);
   }
@@ -83,9 +88,10 @@ struct AdaBelief {
   static constexpr unsigned slots = 0b011;
   T beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root, eps;
 
-  void operator()(T& p, T g, T& m, T& s, T&) const {
+  template <class E>
+  void operator()(E& p, E g, E& m, E& s, E&) const {
     m = beta1 * m + one_minus_beta1 * g;
-    const T surprise = g - m;
+    const E surprise = g - m;
     s = beta2 * s + one_minus_beta2 * surprise * surprise + eps;
     p = p - step_size * m / (square_root(s) * root + eps);
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include "../roots.h"
 #include "../scalar_math.h"
 
 namespace {
@@ -10,7 +11,8 @@ struct Adagrad {
   static constexpr unsigned slots = 0b001;
   T step_size, eps;
 
-  void operator()(T& p, T g, T& sum, T&, T&) const {
+  template <class E>
+  void operator()(E& p, E g, E& sum, E&, E&) const {
     sum = sum + g * g;
     p = p - step_size * g / (square_root(sum) + eps);
   }
@@ -23,9 +25,10 @@ struct Adadelta {
   static constexpr unsigned slots = 0b011;
   T lr, rho, one_minus_rho, eps;
 
-  void operator()(T& p, T g, T& s, T& acc_delta, T&) const {
+  template <class E>
+  void operator()(E& p, E g, E& s, E& acc_delta, E&) const {
     s = rho * s + one_minus_rho * g * g;
-    const T delta = square_root(acc_delta + eps) / square_root(s + eps) * g;
+    const E delta = square_root(acc_delta + eps) / square_root(s + eps) * g;
     acc_delta = rho * acc_delta + one_minus_rho * delta * delta;
     p = p - lr * delta;
   }
@@ -39,14 +42,15 @@ struct RmsProp {
   static constexpr unsigned slots = 0b001 | (V & momentum ? 0b010 : 0) | (V & centered ? 0b100 : 0);
   T lr, alpha, one_minus_alpha, eps, mu;
 
-  void operator()(T& p, T g, T& s, T& buf, T& g_avg) const {
+  template <class E>
+  void operator()(E& p, E g, E& s, E& buf, E& g_avg) const {
     s = alpha * s + one_minus_alpha * g * g;
-    T variance = s;
+    E variance = s;
     if constexpr ((V & centered) != 0) {
       g_avg = alpha * g_avg + one_minus_alpha * g;
-      variance = maximum(s - g_avg * g_avg, T(0));
+      variance = maximum(s - g_avg * g_avg, E{});
     }
-    T step = g / (square_root(variance) + eps);
+    E step = g / (square_root(variance) + eps);
     if constexpr ((V & momentum) != 0) step = buf = mu * buf + step;
     p = p - lr * step;
   }

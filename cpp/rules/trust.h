@@ -3,7 +3,7 @@
 // is there where that is the gradient), and the update gets the ratio of the norms as `trust`, its
 // last scalar.
 #pragma once
-#include "../scalar_math.h"
+#include "../roots.h"
 
 namespace {
 
@@ -15,14 +15,17 @@ struct Lamb {
   static constexpr bool two_passes = true, measures_gradient = false;
   T lr, beta1, one_minus_beta1, beta2, one_minus_beta2, unbias1, root, eps, weight_decay, trust;
 
-  void advance(T, T g, T& m, T& v, T&) const {
+  template <class E>
+  void advance(E, E g, E& m, E& v, E&) const {
     m = beta1 * m + one_minus_beta1 * g;
     v = beta2 * v + one_minus_beta2 * g * g;
   }
-  T measured(T p, T m, T v, T) const {
+  template <class E>
+  E measured(E p, E m, E v, E) const {
     return unbias1 * m / (square_root(v) * root + eps) + weight_decay * p;
   }
-  void operator()(T& p, T, T& m, T& v, T& unused) const {
+  template <class E>
+  void operator()(E& p, E, E& m, E& v, E& unused) const {
     p = p - lr * trust * measured(p, m, v, unused);
   }
 };
