@@ -21,10 +21,11 @@ constexpr int kMaxThreads = 256;
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
-// The figures are from benchmarks/threads.py. Turns of about 25 ns to wait awake: for the next of
+// The figures are from benchmarks/threads.py. Turns of 25 to 50 ns to wait awake: for the next of
 // steps that follow one another at once, for other steps, where another library may want the core
-// meanwhile, and for the end of a region.
-constexpr int kPatient = 4000, kBrief = 100, kUntilEnd = 1000;
+// meanwhile, and for the end of a region. Timers, and hosts of virtual machines, take a core away
+// some hundred times a second, for up to 0.2 ms: who slept then would slow three more steps.
+constexpr int kPatient = 16000, kBrief = 100, kUntilEnd = 4000;
 // Longer than it takes to return to a caller whose core has just been busy with waking: or who was
 // woken in vain sleeps at once, and every second step wakes somebody.
 constexpr microseconds kAtOnce{50};

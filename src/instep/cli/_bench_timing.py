@@ -21,7 +21,7 @@ class Stepper(Protocol):
         """Take one step."""
 
 
-SAMPLE = 2e-3  # seconds: what a sample lasts at least, a thousand times the timer's error
+SAMPLE = 1e-2  # seconds: what a sample lasts at least, whose first steps wake threads
 BUDGET = 2.5  # seconds for all samples of one contestant, unless FEWEST take longer
 FEWEST = 3
 SETTLE = 0.01  # seconds: threads of the contestant before spin so long before they sleep
