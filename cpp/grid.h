@@ -48,17 +48,6 @@ inline Grid grid_of(const Stream& s, bool side_by_side = false) {
   return grid.rows * grid.columns < kLeastTiled ? Grid{} : grid;
 }
 
-// Whether columns are pages apart, and cache lines begin in the same rows of all: then a line of
-// each is as quickly read as several.
-inline bool lines_apart(const Stream& s, int64_t step) {
-  bool apart = true;
-  for (int d = 0; d < s.ndim; ++d) {
-    const int64_t stride = magnitude(s.strides[d]);
-    apart &= s.strides[d] == step || (stride % 64 == 0 && stride >= 4096);
-  }
-  return apart;
-}
-
 // Whether cache lines begin in other rows of one column than of another.
 inline bool lines_split(const Stream& s, int64_t step) {
   bool split = false;

@@ -62,12 +62,11 @@ class Tiles {
     // Rows that have one place in level 1 drive each other out.
     pitch_ = columns + (even && columns * sizeof(T) % 1024 == 0 ? kLine : 0);
     below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
-    bool apart = true, split = false;
+    bool split = false;
     for (int i = 0; i < count_; ++i) {
-      apart &= lines_apart(*members_[i].stream, members_[i].step);
       split |= lines_split(*members_[i].stream, members_[i].step);
     }
-    const int64_t least = apart ? kLine : 4 * kLine;
+    const int64_t least = 4 * kLine;  // of neighbouring lines one fetches the other
     height_ = smaller(share_ / pitch_ - below_, larger(small, least)) / kLine * kLine;
     // Where lines begin in other rows of each column, a line's rows would have two lines of each.
     const bool halves = even && split;
