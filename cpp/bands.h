@@ -16,22 +16,19 @@ template <class T, class F, class Read>
 class Bands {
  public:
   Bands(const Stream& stream, const Grid& grid, const Cut& cut, F f, Read read)
-      : stream_(stream),
-        grid_(grid),
-        blocks_(cut.blocks()),
-        f_(f),
-        read_(read),
-        most_(kBandLines / read.streams() * kLine) {}
+      : stream_(stream), grid_(grid), blocks_(cut.blocks()), f_(f), read_(read) {}
 
-  // Writes the numbers of the blocks [begin, end).
-  void reduce(int64_t begin, int64_t end, double* partial) {
+  // Writes the numbers of the blocks [begin, end); and those of the stream as it is, where what is
+  // made of it is read in a way that sums both.
+  void reduce(int64_t begin, int64_t end, double* partial, double* as_is = nullptr) {
     if (begin == end) return;
     begin_ = begin;
     end_ = end;
-    partial_ = partial;
+    partial_[0] = partial;
+    if constexpr (kSums > 1) partial_[1] = as_is;
     const int64_t last = (end - 1) / blocks_;
     for (row_ = begin / blocks_; row_ <= last; row_ += rows_) {
-      rows_ = smaller(most_, last + 1 - row_);
+      rows_ = smaller(kMost, last + 1 - row_);
       groups_ = (rows_ + kLine - 1) / kLine;
       reduce_band();
     }
@@ -39,12 +36,15 @@ class Bands {
 
  private:
   static constexpr int64_t kLine = kLineOf<T>;
-  static constexpr int64_t kBand = kBandLines * kLine;  // rows
-  static constexpr int64_t kColumns = 64;               // of a chunk: two for each lane
+  static constexpr int64_t kLines = Read::kAsIs ? kBandLines : kBandLines / 2;
+  static constexpr int64_t kMost = kLines * kLine;  // rows: two chunks of all fit in level 2
+  static constexpr int kSums = Read::kSums;
+
+  using LaneSums = double[kLines][kLanes][kLine];
 
   // Columns [begin, end), all of them in one block of each row.
   struct Chunk {
-    const char* column[kColumns];
+    const char* column[kBandColumns];
     int64_t stride;  // from one to the next, or 0 where that differs
     int64_t rows, begin, end;
   };
@@ -88,20 +88,28 @@ class Bands {
            for (bool first = true; count > 0; --count, in += stride, first = false) {
              chunk.stride = chunk.begin == chunk.end ? stride : first ? 0 : chunk.stride;
              chunk.column[chunk.end - chunk.begin] = in;
-             if (++chunk.end % kColumns == 0) pass();
+             if (++chunk.end % kBandColumns == 0) pass();
            }
          });
     pass();
   }
 
   void reduce_chunk(const Chunk& raw, const Chunk& later) {
-    if (raw.begin % kBlock == 0) __builtin_memset(lanes_, 0, groups_ * sizeof *lanes_);
+    if (raw.begin % kBlock == 0) {
+      for (LaneSums& lanes : lanes_) __builtin_memset(lanes, 0, groups_ * sizeof *lanes);
+    }
     const int64_t length = groups_ * 64;
     Asks asks = {later.column, later.column + (later.end - later.begin), length, *later.column,
                  *later.column + length};
     const Chunk& chunk = brought(raw, asks);
-    for (int64_t g = 0; g < groups_; ++g) add_line(chunk, asks, g);
-    if (chunk.end % kBlock == 0 || chunk.end == grid_.columns) write(chunk.begin / kBlock);
+    for (int64_t g = 0; g < groups_; ++g) {
+      add_line(chunk, asks, g, lanes_[0][g]);
+      if constexpr (kSums > 1) add_line(raw, asks, g, lanes_[1][g]);
+    }
+    const bool through = chunk.end % kBlock == 0 || chunk.end == grid_.columns;
+    for (int k = 0; through && k < kSums; ++k) {
+      write(chunk.begin / kBlock, lanes_[k], partial_[k]);
+    }
   }
 
   // The chunk as what is summed.
@@ -109,9 +117,12 @@ class Bands {
     if constexpr (Read::kAsIs) {
       return chunk;
     } else {
-      brought_ = {{}, most_ * int64_t(sizeof(T)), most_, chunk.begin, chunk.end};
+      brought_ = {{}, kMost * int64_t(sizeof(T)), kMost, chunk.begin, chunk.end};
+      if constexpr (Read::kGathers) {
+        read_.gather(row_, rows_, {chunk.begin, chunk.end}, grads_, kMost);
+      }
       T* out = made_;
-      for (int64_t k = 0; k < chunk.end - chunk.begin; ++k, out += most_) {
+      for (int64_t k = 0; k < chunk.end - chunk.begin; ++k, out += kMost) {
         for (int64_t g = 0; g < groups_; ++g) asks.next(read_);
         read_(elements(chunk.column[k]), rows_, out);
         brought_.column[k] = reinterpret_cast<const char*>(out);
@@ -121,7 +132,7 @@ class Bands {
   }
 
   // Of a chunk as many rows as a cache line has.
-  void add_line(const Chunk& chunk, Asks& asks, int64_t g) {
+  void add_line(const Chunk& chunk, Asks& asks, int64_t g, double (*lanes)[kLine]) const {
     const int64_t rows = smaller(kLine, chunk.rows - g * kLine), count = chunk.end - chunk.begin;
     const int64_t stride = chunk.stride;
     const char* in = *chunk.column + g * 64;
@@ -133,11 +144,11 @@ class Bands {
         for (int64_t i = 0; i < rows; ++i) rest[i] = any(k)[i];
         return rest;
       };
-      add_columns(part, later, lanes_[g], count);
-    } else if (count == kColumns && stride != 0) {
-      add_columns([=](int64_t k) { return elements(in + k * stride); }, later, lanes_[g], kColumns);
+      add_columns(part, later, lanes, count);
+    } else if (count == kBandColumns && stride != 0) {
+      add_columns([=](int64_t k) { return elements(in + k * stride); }, later, lanes, kBandColumns);
     } else {
-      add_columns(any, later, lanes_[g], count);
+      add_columns(any, later, lanes, count);
     }
     asks = later;
   }
@@ -145,7 +156,7 @@ class Bands {
   // Lane by lane: each gets every so many columns.
   template <class Fetch>
   __attribute__((always_inline)) void add_columns(Fetch fetch, Asks& later, double (*lanes)[kLine],
-                                                  int64_t count) {
+                                                  int64_t count) const {
     constexpr int kVectors = kLine / kWidth;
     for (int64_t k = 0; k < smaller(count, kLanes); ++k) {
       Doubles sum[kVectors];
@@ -164,21 +175,21 @@ class Bands {
   }
 
   // The numbers of the block-th block of each row.
-  void write(int64_t block) {
+  void write(int64_t block, const LaneSums& lanes, double* partial) const {
     for (int64_t h = 0; h < rows_; h += kWidth) {
-      const Doubles sums = totals(h);
+      const Doubles sums = totals(lanes, h);
       for (int64_t i = 0; i < smaller(kWidth, rows_ - h); ++i) {
         const int64_t b = (row_ + h + i) * blocks_ + block;
-        if (begin_ <= b && b < end_) partial_[b - begin_] = sums[i];
+        if (begin_ <= b && b < end_) partial[b - begin_] = sums[i];
       }
     }
   }
 
   // Of the lanes of as many rows as a vector has.
-  Doubles totals(int64_t h) const {
+  static Doubles totals(const LaneSums& lanes, int64_t h) {
     Doubles lane[kLanes];
     for (int64_t k = 0; k < kLanes; ++k) {
-      lane[k] = converted<Doubles>(&lanes_[h / kLine][k][h % kLine]);
+      lane[k] = converted<Doubles>(&lanes[h / kLine][k][h % kLine]);
     }
 #pragma GCC unroll 8
     for (int half = kLanes / 2; half > 0; half /= 2) {
@@ -192,14 +203,14 @@ class Bands {
   const Grid grid_;
   const int64_t blocks_;  // of a row
   const F f_;
-  const Read read_;
-  const int64_t most_;  // rows of a band, that two chunks of all it reads fit in level 2
+  Read read_;
   int64_t begin_, end_;
-  double* partial_;
+  double* partial_[kSums];
   int64_t row_, rows_, groups_;  // of this band
   Chunk brought_;
-  alignas(64) T made_[Read::kAsIs ? 1 : kColumns * kBand / 2] = {};
-  alignas(64) double lanes_[kBandLines][kLanes][kLine];
+  alignas(64) T made_[Read::kAsIs ? 1 : kBandColumns * kMost] = {};
+  alignas(64) T grads_[Read::kGathers ? kBandColumns * kMost : 1];
+  alignas(64) LaneSums lanes_[kSums];
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The way from an element of the parameter to those that slots have in the same place of the walk.
+// The way from an element of the parameter to those that slots and the gradient have in the same
+// place of the walk.
 #pragma once
 #include "kernels.h"
 
@@ -6,21 +7,24 @@ namespace {
 
 using namespace instep;
 
-// Slots may lie otherwise, as those of a part of a larger array: then the distance of an element
+// These may lie otherwise, as slots of a part of a larger array: then the distance of an element
 // from the first is divided by the parameter's strides, the longest first.
 class Beside {
  public:
-  Beside(const Arrays& arrays, uint32_t slots) : first_(place(arrays.param)) {
+  static constexpr int kGrad = kMaxSlots;  // its number, behind those of the slots
+
+  // A bit for each that is wanted.
+  Beside(const Arrays& arrays, uint32_t which) : first_(place(arrays.param)) {
     bool alike = arrays.param.ndim <= kMost;
-    for (int k = 0; k < kMaxSlots; ++k) {
-      if (!(slots >> k & 1)) continue;
-      apart_[k] = place(arrays.slot[k]) - first_;
-      alike &= same_shape(arrays.param, arrays.slot[k]);
+    for (int k = 0; k <= kGrad; ++k) {
+      if (!(which >> k & 1)) continue;
+      apart_[k] = place(stream(arrays, k)) - first_;
+      alike &= same_shape(arrays.param, stream(arrays, k));
     }
-    found_ = alike && take_apart(arrays, slots);
+    found_ = alike && take_apart(arrays, which);
   }
 
-  // False where strides do not tell the place, or rows are not side by side in the slots too.
+  // False where strides do not tell the place, or rows are not side by side in the others too.
   bool found() const { return found_; }
 
   template <class T>
@@ -38,10 +42,14 @@ class Beside {
  private:
   static constexpr int kMost = 8;  // axes
 
-  // Its stride in the parameter, and how much longer it is in each slot.
+  // Its stride in the parameter, and how much longer it is in the others.
   struct Axis {
-    uintptr_t stride, more[kMaxSlots];
+    uintptr_t stride, more[kGrad + 1];
   };
+
+  static const Stream& stream(const Arrays& arrays, int k) {
+    return k == kGrad ? arrays.grad : arrays.slot[k];
+  }
 
   static uintptr_t place(const Stream& s) { return reinterpret_cast<uintptr_t>(s.data); }
 
@@ -51,7 +59,7 @@ class Beside {
     return same;
   }
 
-  bool take_apart(const Arrays& arrays, uint32_t slots) {
+  bool take_apart(const Arrays& arrays, uint32_t which) {
     const Stream& p = arrays.param;
     int axes[kMost];
     sort_by_stride(p, axes);
@@ -62,19 +70,19 @@ class Beside {
       within += (p.shape[axes[i]] - 1) * stride;
     }
     for (int i = 0; i < p.ndim; ++i) {
-      if (add(arrays, slots, axes[i], axes_[i])) count_ = i + 1;
+      if (add(arrays, which, axes[i], axes_[i])) count_ = i + 1;
     }
     return count_ < p.ndim || p.ndim == 0;
   }
 
-  // Whether an axis differs in any slot.
-  static bool add(const Arrays& arrays, uint32_t slots, int axis, Axis& out) {
+  // Whether an axis differs in any of them.
+  static bool add(const Arrays& arrays, uint32_t which, int axis, Axis& out) {
     const int64_t stride = arrays.param.strides[axis];
     bool differs = false;
     out = {uintptr_t(stride), {}};
-    for (int k = 0; k < kMaxSlots; ++k) {
-      if (!(slots >> k & 1)) continue;
-      out.more[k] = uintptr_t(arrays.slot[k].strides[axis] - stride);
+    for (int k = 0; k <= kGrad; ++k) {
+      if (!(which >> k & 1)) continue;
+      out.more[k] = uintptr_t(stream(arrays, k).strides[axis] - stride);
       differs |= out.more[k] != 0;
     }
     return differs;
@@ -89,7 +97,7 @@ class Beside {
   }
 
   const uintptr_t first_;
-  uintptr_t apart_[kMaxSlots] = {};  // bytes from the parameter's first to that of each slot
+  uintptr_t apart_[kGrad + 1] = {};  // bytes from the parameter's first to those of the others
   Axis axes_[kMost];                 // down to the last that differs
   int count_ = 0;
   bool found_;

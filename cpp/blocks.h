@@ -1,5 +1,6 @@
 // The blocks of one tensor: brought into contiguous memory, worked on and put back.
 #pragma once
+#include "advance.h"
 #include "columns.h"
 #include "places.h"
 #include "reduce.h"
@@ -7,9 +8,6 @@
 #include "transforms.h"
 
 namespace {
-
-const float* scalars_of(const Row& row, float) { return row.f32; }
-const double* scalars_of(const Row& row, double) { return row.f64; }
 
 template <class T>
 class Blocks {
@@ -59,6 +57,8 @@ class Blocks {
 
   void advance(int64_t begin, int64_t end, double* of_param, double* of_measured) {
     if (tensor_.logical && info_.measures_gradient) return;
+    const BandedAdvance<T> banded(work_, tensor_);
+    if (banded.found()) return banded.run(begin, end, of_param, of_measured);
     const Range range = tensor_.logical ? loose(begin * kBlock, smaller(end * kBlock, tensor_.size))
                                         : Range{{tensor_.cut}, begin, end};
     each(Source::update, range, [&](int64_t k, int64_t first, int64_t n) {

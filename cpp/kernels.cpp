@@ -37,6 +37,11 @@ void advance(const Work& work, const Tensor& tensor, int64_t begin, int64_t end,
               [&](auto& blocks) { blocks.advance(begin, end, of_param, of_measured); });
 }
 
+bool advances_in_bands(const Work& work, const Tensor& tensor) {
+  if (tensor.dtype == Dtype::f32) return BandedAdvance<float>(work, tensor).found();
+  return BandedAdvance<double>(work, tensor).found();
+}
+
 void accumulate(const Work& work, const Tensor& tensor, int64_t begin, int64_t end,
                 double* of_param) {
   with_blocks(work, tensor, [&](auto& blocks) { blocks.accumulate(begin, end, of_param); });
@@ -59,6 +64,7 @@ constexpr Kernels kKernels = {
     update,
     observe,
     advance,
+    advances_in_bands,
     accumulate,
     reduce,
 };

@@ -48,6 +48,7 @@ struct Tensor {
   int32_t index;
   bool active;   // false: no gradient this time
   bool by_rows;  // has two axes or more
+  bool whole;    // not to be divided among threads
   Arrays own;
   const Arrays* logical;  // null where that is the same
   const Arrays* memory;   // the order of its memory, where its own suits the gradient instead
@@ -125,9 +126,9 @@ struct RuleInfo {
 // write one number each. `observe` is an update that also writes sums of squares, of every kBlock
 // elements of its walk: of the gradient as it came, of the parameter after, and of what the update
 // added to it. `advance`, the first pass of a rule of two, updates the slots and, where own order
-// is logical order, writes the sums of squares of the parameter and of what is measured; elsewhere
-// its blocks are kBlock elements of own order. `accumulate` is an update that writes the sums of
-// squares of the new parameter.
+// is logical order or `advances_in_bands` says so, writes the sums of squares of the parameter and
+// of what is measured; elsewhere its blocks are kBlock elements of own order. `accumulate` is an
+// update that writes the sums of squares of the new parameter.
 struct Kernels {
   const char* isa;
   int32_t rule_count;
@@ -137,6 +138,7 @@ struct Kernels {
                   double* of_param, double* of_update);
   void (*advance)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param,
                   double* of_measured);
+  bool (*advances_in_bands)(const Work&, const Tensor&);
   void (*accumulate)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param);
   void (*reduce)(const Work&, const Tensor&, int64_t begin, int64_t end, const Pass&,
                  double* partial);

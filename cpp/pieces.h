@@ -21,6 +21,11 @@ inline int64_t whole(const Tensor& t) { return t.size; }
 // the hardware fetches the rest for both.
 int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads);
 
+// Whether threads that divide a tensor in two ways, for its update and for sums, would be slower
+// than one of them alone: where some of its columns share a page, all of them fetch what others
+// write.
+bool better_whole(const Tensor& t);
+
 class Pieces {
  public:
   // Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every
@@ -28,9 +33,7 @@ class Pieces {
   // the source decides at which.
   template <class Size, class F>
   void each(const Tensors& tensors, Source source, Size size, F f) {
-    int64_t elements = kTensorCost;  // which the first costs no other thread
-    for (const Tensor& t : tensors) elements += t.active ? t.size - kTensorCost : 0;
-    const int threads = threads_for(elements);
+    const int threads = threads_of(tensors);
     if (threads == 1) {
       for (const Tensor& t : tensors) {
         if (t.active && size(t) > 0) f(t, 0, size(t));
@@ -47,7 +50,7 @@ class Pieces {
       for (; i < tensors.size() && starts_[i] < high; ++i) {
         const Tensor& t = tensors[i];
         if (starts_[i] == starts_[i + 1]) continue;
-        const int64_t n = size(t), grain = grain_of(t, source, n, threads);
+        const int64_t n = size(t), grain = t.whole ? n : grain_of(t, source, n, threads);
         const int64_t begin = border(low - starts_[i], n, grain);
         const int64_t end = border(high - starts_[i], n, grain);
         if (begin < end) f(t, begin, end);
@@ -61,6 +64,17 @@ class Pieces {
   static constexpr int64_t kTensorCost = 64;
   static constexpr int64_t kChunk = 4 * kBlock;
   static constexpr int64_t kMaxChunks = 64;  // of each thread: more cost some percent
+
+  static int threads_of(const Tensors& tensors) {
+    int64_t elements = kTensorCost;  // which the first costs no other thread
+    int64_t most = 0;
+    for (const Tensor& t : tensors) {
+      if (!t.active) continue;
+      elements += t.size - kTensorCost;
+      most += t.whole ? 1 : kSerialElements;
+    }
+    return static_cast<int>(std::min<int64_t>(threads_for(elements), most));
+  }
 
   // Lines the tensors up; returns what all cost.
   template <class Size>

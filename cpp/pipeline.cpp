@@ -52,6 +52,7 @@ void Pipeline::prepare() {
   for (Tensor& t : tensors) {
     t.first_row = rows;
     rows += t.rows;
+    t.whole = rule().two_passes && better_whole(t);
   }
   reducer_.prepare(tensors, has_rows(transforms_), rule().two_passes);
   if (rule().two_passes) trust_.resize(tensors.size());

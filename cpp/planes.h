@@ -48,12 +48,12 @@ class Planes {
   // Writes the numbers of the blocks [begin, end).
   void reduce(int64_t begin, int64_t end, double* partial) {
     Window w = window(first_from(cut_.start(begin)));
-    Lanes<F> lanes(f_), following(f_);
+    Sums lanes(f_), following(f_);
     across(cut_.start(begin), w, lanes, following);
     for (int64_t b = begin; b < end; ++b) {
       const int64_t stop = cut_.start(b) + cut_.length(b);
       lanes = following;
-      following = Lanes<F>(f_);
+      following = Sums(f_);
       within(stop, w, lanes);
       across(stop, w, lanes, following);
       *partial++ = lanes.total();
@@ -62,6 +62,7 @@ class Planes {
 
  private:
   using Bits = typename Unsigned<sizeof(T)>::type;
+  using Sums = Lanes<F, double, kSummed<T>>;
 
   // 32 rows of a column, from some place of the walk on. Their end may lie in the next matrix, and
   // their beginning before the first.
@@ -71,7 +72,7 @@ class Planes {
   };
 
   // The windows that lie before the end of a block.
-  void within(int64_t stop, Window& w, Lanes<F>& lanes) const {
+  void within(int64_t stop, Window& w, Sums& lanes) const {
     while (w.first + reach_ < stop) {
       if (in_one(w)) {
         lanes = with_whole(lanes, stop, w);
@@ -83,7 +84,7 @@ class Planes {
   }
 
   // Those in which it is, and the next block begins.
-  void across(int64_t stop, Window& w, Lanes<F>& lanes, Lanes<F>& following) const {
+  void across(int64_t stop, Window& w, Sums& lanes, Sums& following) const {
     while (w.first < stop) {
       if (in_one(w)) {
         with_shared(stop, w, lanes, following);
@@ -98,7 +99,7 @@ class Planes {
 
   // As many windows as are in one matrix and before the end, in a loop that calls nothing, so that
   // the lanes stay in registers.
-  Lanes<F> with_whole(Lanes<F> lanes, int64_t end, Window& from) const {
+  Sums with_whole(Sums lanes, int64_t end, Window& from) const {
     Window w = from;
     for (; w.first + reach_ < end && in_one(w); advance(w)) {
       lanes.add(elements(w));
@@ -110,8 +111,8 @@ class Planes {
   }
 
   // The same where each has elements of two blocks.
-  void with_shared(int64_t stop, Window& from, Lanes<F>& before, Lanes<F>& after) const {
-    Lanes<F> low = before, high = after;
+  void with_shared(int64_t stop, Window& from, Sums& before, Sums& after) const {
+    Sums low = before, high = after;
     Window w = from;
     for (; w.first < stop && in_one(w); advance(w)) {
       const Bits* kept = kept_ + 2 * kLanes - rows_before(stop, w);
@@ -129,7 +130,7 @@ class Planes {
   bool in_one(const Window& w) const { return w.row >= 0 && w.row + kLanes <= rows_; }
 
   // Of a window the rows from `low` to `high`, which may be those of two matrices.
-  void add_rows(const Window& w, int64_t low, int64_t high, Lanes<F>& lanes) const {
+  void add_rows(const Window& w, int64_t low, int64_t high, Sums& lanes) const {
     const int64_t edge = rows_ - w.row;
     const T* next = elements(w) + (w.next - w.here) / int64_t(sizeof(T)) - rows_;
     add_some(elements(w), low, smaller(high, edge), lanes);
@@ -138,7 +139,7 @@ class Planes {
 
   // Of 32 elements those from `low` to `high`; zeros for the others change nothing.
   __attribute__((always_inline)) void add_some(const T* x, int64_t low, int64_t high,
-                                               Lanes<F>& lanes) const {
+                                               Sums& lanes) const {
     if (low >= high) return;
     T part[kLanes] = {};
     for (int64_t q = low; q < high; ++q) part[q] = x[q];
@@ -151,15 +152,16 @@ class Planes {
   struct Part {
     const T* x;
     const Bits* kept;
-    Doubles operator()(int k) const {
-      using V = Register<Bits, kWidth * sizeof(T)>;
+    auto operator()(int k) const {
+      constexpr int kCount = kSummed<T> / sizeof(double);
+      using V = Register<Bits, kCount * sizeof(T)>;
       const V mask = converted<V>(kept + k);
       V bits;
-      T some[kWidth];
+      T some[kCount];
       __builtin_memcpy(&bits, x + k, sizeof bits);
       bits &= others ? ~mask : mask;
       __builtin_memcpy(some, &bits, sizeof bits);
-      return converted<Doubles>(some);
+      return converted<Register<double, kSummed<T>>>(some);
     }
   };
 

@@ -27,12 +27,22 @@ V converted(const T* x) {
   return out;
 }
 
-inline Doubles sum_with_square(Doubles sum, Doubles x, double) { return sum + x * x; }
+// Bytes of the vectors that elements of type T are summed in.
+template <class T>
+constexpr int kSummed = sizeof(T) == sizeof(double) ? kWidest : kRegister;
+
+template <class V>
+V sum_with_square(V sum, V x, double) {
+  return sum + x * x;
+}
 
 // A float's square is exact in double, so that fused or not makes no difference.
-inline Doubles sum_with_square(Doubles sum, Doubles x, float) {
+template <class V>
+V sum_with_square(V sum, V x, float) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-  for (int k = 0; k < kWidth; ++k) sum[k] = __builtin_fma(x[k], x[k], sum[k]);
+  for (unsigned k = 0; k < sizeof sum / sizeof sum[0]; ++k) {
+    sum[k] = __builtin_fma(x[k], x[k], sum[k]);
+  }
   return sum;
 #else
   return sum + x * x;
@@ -43,14 +53,18 @@ inline Doubles sum_with_square(Doubles sum, Doubles x, float) {
 template <class T>
 struct SumSquares {
   static constexpr bool kPeak = false;
-  Doubles operator()(Doubles sum, Doubles x) const { return sum_with_square(sum, x, T()); }
+  template <class V>
+  V operator()(V sum, V x) const {
+    return sum_with_square(sum, x, T());
+  }
 };
 
 // For sums that leave the range of double: scale is a power of two, so the products are exact.
 struct SumSquaresScaled {
   static constexpr bool kPeak = false;
   double scale;
-  Doubles operator()(Doubles sum, Doubles x) const {
+  template <class V>
+  V operator()(V sum, V x) const {
     return sum_with_square(sum, x * scale, double());
   }
 };
@@ -66,17 +80,26 @@ struct SumSquaresRounded {
 
 struct Sum {
   static constexpr bool kPeak = false;
-  Doubles operator()(Doubles sum, Doubles x) const { return sum + x; }
+  template <class V>
+  V operator()(V sum, V x) const {
+    return sum + x;
+  }
 };
 
 struct SumScaled {
   static constexpr bool kPeak = false;
-  Doubles operator()(Doubles sum, Doubles x) const { return sum + x * kMeanScale; }
+  template <class V>
+  V operator()(V sum, V x) const {
+    return sum + x * kMeanScale;
+  }
 };
 
 struct MaxAbs {
   static constexpr bool kPeak = true;
-  Doubles operator()(Doubles peak, Doubles x) const { return maximum(peak, x < 0 ? -x : x); }
+  template <class V>
+  V operator()(V peak, V x) const {
+    return maximum(peak, x < 0 ? -x : x);
+  }
 };
 
 // The lanes of one block, from its first element on, of type E. Unrolled, so that they stay in
@@ -179,7 +202,7 @@ inline bool rounded_well(double) { return true; }
 
 template <class T, class F>
 double reduce_block(F f, const T* x, int64_t n) {
-  Lanes<F> lanes(f);
+  Lanes<F, double, kSummed<T>> lanes(f);
   lanes.add(x, n);
   return lanes.total();
 }

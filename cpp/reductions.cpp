@@ -36,6 +36,13 @@ int64_t blocks_of(const Tensor& t, Unit unit) {
 
 int64_t in_blocks(const Tensor& t) { return t.blocks * kBlock; }
 
+// Whether a pass that takes so much of each has nothing to do.
+template <class Size>
+bool none_has(const Tensors& tensors, Size size) {
+  return std::none_of(tensors.begin(), tensors.end(),
+                      [&](const Tensor& t) { return t.active && size(t) > 0; });
+}
+
 // The numbers of all tensors put together, for each of them; or each its own.
 void unit_totals(Unit unit, bool maximum, Numbers& each) {
   if (unit != Unit::all) return;
@@ -71,6 +78,15 @@ int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
   const int64_t some = rows / (2 * threads * line), share = (rows + threads - 1) / threads;
   if (some >= 4) return std::min<int64_t>(some, 8) * line * (size / rows);
   return (share < line ? share : (share + line - 1) / line * line) * (size / rows);
+}
+
+bool better_whole(const Tensor& t) {
+  constexpr int64_t kShort = 1024, kInCache = 1 << 20;  // bytes
+  if (!t.logical) return false;
+  const Grid grid = grid_of(t.logical->param);
+  const int64_t element = t.dtype == Dtype::f32 ? 4 : 8;
+  const bool one_matrix = grid.columns > 0 && grid.rows * grid.columns == t.size;
+  return one_matrix && grid.rows * element <= kShort && t.size * element <= kInCache;
 }
 
 void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {
@@ -214,10 +230,15 @@ void Reducer::observe(const Work& work, const Tensors& tensors, Observation& out
 
 void Reducer::advance(const Work& work, const Tensors& tensors, Source measured, Numbers& of_params,
                       Numbers& of_measured) {
-  const auto size = [](const Tensor& t) { return t.logical ? t.size : in_blocks(t); };
-  pieces_.each(tensors, Source::update, size, [&](const Tensor& t, int64_t begin, int64_t end) {
-    const int64_t at = begin / kBlock, k = first_[t.index] + at;
-    kernels().advance(work, t, at, block_count(end), &partials_[k], &measured_[k]);
+  const auto in_bands = [&](const Tensor& t) {
+    return t.active && t.logical && kernels().advances_in_bands(work, t);
+  };
+  banded_.resize(tensors.size());
+  std::transform(tensors.begin(), tensors.end(), banded_.begin(), in_bands);
+  advance_each(work, tensors, Source::measured,
+               [&](const Tensor& t) { return banded_[t.index] ? in_blocks(t) : 0; });
+  advance_each(work, tensors, Source::update, [&](const Tensor& t) {
+    return banded_[t.index] ? 0 : t.logical ? t.size : in_blocks(t);
   });
   sums_after(work, tensors, Source::param, partials_);
   sums_after(work, tensors, measured, measured_);
@@ -225,12 +246,22 @@ void Reducer::advance(const Work& work, const Tensors& tensors, Source measured,
   combine(tensors, measured_, Unit::tensor, false, of_measured);
 }
 
+template <class Size>
+void Reducer::advance_each(const Work& work, const Tensors& tensors, Source source, Size size) {
+  if (none_has(tensors, size)) return;
+  pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+    const int64_t at = begin / kBlock, k = first_[t.index] + at;
+    kernels().advance(work, t, at, block_count(end), &partials_[k], &measured_[k]);
+  });
+}
+
 // What could not be summed on the way, for it went in another order.
 void Reducer::sums_after(const Work& work, const Tensors& tensors, Source source,
                          Numbers& partials) {
-  const auto ordered = [](const Tensor& t) { return !t.logical; };
-  if (std::all_of(tensors.begin(), tensors.end(), ordered)) return;
-  const auto size = [](const Tensor& t) { return t.logical ? in_blocks(t) : 0; };
+  const auto size = [&](const Tensor& t) {
+    return t.logical && !banded_[t.index] ? in_blocks(t) : 0;
+  };
+  if (none_has(tensors, size)) return;
   pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const Pass pass = {source, Reduction::sum_squares, t.cut, t.size, nullptr};
     double* out = &partials[first_[t.index] + begin / kBlock];

@@ -51,6 +51,8 @@ class Reducer {
   void accumulate(const Work& work, const Tensors& tensors, Numbers& sums);
 
  private:
+  template <class Size>
+  void advance_each(const Work& work, const Tensors& tensors, Source source, Size size);
   void sums_after(const Work& work, const Tensors& tensors, Source source, Numbers& partials);
   void rescue(const Work& work, const Tensors& tensors, Source source, Unit unit, Numbers& totals);
   void combine(const Tensors& tensors, const Numbers& partials, Unit unit, bool maximum,
@@ -60,7 +62,8 @@ class Reducer {
   std::vector<int64_t> first_;      // of each tensor in the partial numbers: blocks of tensors
   std::vector<int64_t> row_first_;  // the same for blocks of rows
   int64_t row_count_ = 0;
-  int64_t blocks_ = 0;  // of all tensors
+  int64_t blocks_ = 0;        // of all tensors
+  std::vector<char> banded_;  // of each tensor, whether the first pass of two sums in bands
   Numbers partials_, measured_, updates_, fresh_;
 };
 

@@ -8,6 +8,9 @@ namespace {
 
 using namespace instep;
 
+inline const float* scalars_of(const Row& row, float) { return row.f32; }
+inline const double* scalars_of(const Row& row, double) { return row.f64; }
+
 // Updates n elements; scalars end with the decay.
 template <class T>
 using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars,

@@ -10,20 +10,23 @@
 
 namespace {
 
+constexpr int64_t kBandColumns = 64;  // that bands take at once: two for each lane of a sum
+
 // The elements of a stream,
 template <class T>
 struct AsIs {
-  static constexpr bool kAsIs = true;
+  static constexpr bool kAsIs = true, kGathers = false;
+  static constexpr int kSums = 1;
   bool takes(int64_t step) const { return step == sizeof(T); }
   void ask(const T* x) const { __builtin_prefetch(x, 0, 2); }
-  int streams() const { return 1; }
 };
 
 // or of one whose rows are backwards, or have a few other elements between them: near enough for
 // the hardware to foresee,
 template <class T>
 struct Spread {
-  static constexpr bool kAsIs = false;
+  static constexpr bool kAsIs = false, kGathers = false;
+  static constexpr int kSums = 1;
   int64_t step;
   bool takes(int64_t) const { return step != sizeof(T) && magnitude(step) <= 128; }
   void finish() const {}
@@ -31,13 +34,13 @@ struct Spread {
     copy_run<T>(reinterpret_cast<const char*>(x), step, reinterpret_cast<char*>(out), sizeof(T), n);
   }
   void ask(const T* x) const { __builtin_prefetch(x, 0, 2); }
-  int streams() const { return 2; }
 };
 
 // or these as transforms leave them,
 template <class T>
 struct Chained {
-  static constexpr bool kAsIs = false;
+  static constexpr bool kAsIs = false, kGathers = false;
+  static constexpr int kSums = 1;
   Chain<T> chain;
   bool takes(int64_t step) const { return step == sizeof(T); }
   bool makes(const Stream&) const { return true; }
@@ -46,13 +49,13 @@ struct Chained {
     for (int64_t i = 0; i < n; ++i) out[i] = chain(x[i]);
   }
   void ask(const T* x) const { __builtin_prefetch(x, 0, 2); }
-  int streams() const { return 2; }
 };
 
 // or what f makes of parameter and slots.
 template <class T, class F>
 struct WithSlots {
-  static constexpr bool kAsIs = false;
+  static constexpr bool kAsIs = false, kGathers = false;
+  static constexpr int kSums = 1;
   uint32_t slots;
   F f;
   Beside beside;
@@ -71,7 +74,6 @@ struct WithSlots {
       if (used(k)) __builtin_prefetch(beside(k, p), 0, 2);
     }
   }
-  int streams() const { return 2 + __builtin_popcount(slots); }
   bool used(int k) const { return slots >> k & 1; }
 };
 

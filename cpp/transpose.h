@@ -150,6 +150,12 @@ void copy_elements(const char* in, int64_t across, int64_t columns, int64_t rows
   }
 }
 
+template <class T>
+void copy_column(const char* in, int64_t rows, T* out, int64_t pitch) {
+  const T* from = reinterpret_cast<const T*>(in);
+  for (int64_t r = 0; r < rows; ++r) out[r * pitch] = from[r];
+}
+
 // By squares of so many bytes, and smaller ones where these do not fit.
 template <class T, int bytes>
 void copy_most(const char* in, int64_t across, int64_t columns, int64_t rows, T* out, int64_t pitch,
@@ -157,7 +163,11 @@ void copy_most(const char* in, int64_t across, int64_t columns, int64_t rows, T*
   constexpr int kSide = Square<T, bytes>::kSide;
   const int64_t right = columns / kSide * kSide, bottom = rows / kSide * kSide;
   copy_squares<T, bytes>(in, across, {0, right}, {0, bottom}, out, pitch, next);
-  copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch, next);
+  if (columns == right + 1) {
+    copy_column(in + right * across, bottom, out + right, pitch);
+  } else {
+    copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch, next);
+  }
   copy_squares<T, 16>(in, across, {0, columns}, {bottom, rows}, out, pitch, next);
 }
 
@@ -167,7 +177,8 @@ template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
                int64_t pitch, const char* next) {
   const int64_t least = smaller(rows, columns) * sizeof(T);
-  if (down != sizeof(T) || least < 16) {
+  const bool shuffled = rows <= 3 && across == rows * int64_t(sizeof(T));  // by copy_run
+  if (down != sizeof(T) || least < 16 || shuffled) {
     return copy_elements(in, across, columns, rows, down, out, pitch);
   }
   if (least >= kWidest) return copy_most<T, kWidest>(in, across, columns, rows, out, pitch, next);

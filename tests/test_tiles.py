@@ -46,6 +46,7 @@ RECIPES: dict[str, tuple[Case, list[Any]]] = {
         Case(instep.LAMB),
         [instep.ClipByValue(1.0), instep.ClipByGlobalNorm(1.0)],
     ),
+    "two passes, noise": (Case(instep.LAMB), [instep.AddNoise(0.1)]),
     "of the gradient": (Case(instep.LARS, {"lr": 0.1}), []),
     "of the gradient, clipped": (Case(instep.LARS, {"lr": 0.1}), [instep.ClipByGlobalNorm(1.0)]),
 }
@@ -74,6 +75,7 @@ def layouts(ndim: int) -> list[tuple[Permuted, Permuted]]:
         (Permuted(f, pad=2), Permuted(f, pad=1)),
         (Permuted(c), Permuted(f, pad=3)),
         (Permuted(c, pad=1), Permuted(f, step=-1)),
+        (Permuted(f), Permuted(c, pad=1)),
         (Permuted(f, step=2), Permuted(c, step=-2)),
         (Permuted(c), Permuted(c, step=2)),
         (Permuted(c, step=3), Permuted(c, step=-1)),
