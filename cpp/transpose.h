@@ -100,6 +100,14 @@ struct Cursor {
   }
 };
 
+// How many lines find a place in level 2 beside as many others, of columns so far apart that have
+// `lines` each: where they are pages apart by a power of two they share a few.
+inline int64_t places_of(int64_t across, int64_t lines) {
+  constexpr int64_t kPeriod = 1 << 17, kWays = 8;
+  const int64_t apart = across & -across;
+  return (apart >= kPeriod ? 1 : kPeriod / larger(1, apart)) * lines * kWays;
+}
+
 // The lines of later squares are asked for in time: the hardware does not foresee strides of pages.
 // Where what is written one below the other has one place in level 1, it goes sideways; then lines
 // to come are of as many columns, and not as many of them fit in level 2. Behind the last of these
@@ -113,7 +121,8 @@ void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* ou
   const bool sideways = pitch * sizeof(T) % 2048 == 0;
   Cursor<kSide> at = {{rows}, {columns}, sideways}, later = at;
   const int64_t all = (columns.end - columns.begin) * (rows.end - rows.begin) / kSide;
-  int64_t lines = smaller(all, sideways ? 128 : 512);
+  int64_t lines = smaller(smaller(all, sideways ? 128 : 512),
+                          places_of(across, (rows.end - rows.begin) / kSide));
   for (; lines > 0; lines -= kSide) later.next();
   for (; !at.through; at.next(), later.next()) {
     const char* ask = (later.through ? next : in) + later.column * across + later.row * sizeof(T);
