@@ -95,6 +95,24 @@ void walk_planes(const Stream& s, int64_t first, int64_t n, F f) {
   part(n - head - rows * columns);
 }
 
+// Of n elements every `step`-th, a cache line of them at a time, while those are asked for that
+// follow in memory, where that is much.
+template <int step, class T>
+__attribute__((always_inline)) inline void copy_every(const T* from, T* to, int64_t n) {
+  constexpr int64_t kLine = kLineOf<T>;
+  constexpr int64_t ahead = step < 0 ? -kAhead<T> : kAhead<T>;
+  const bool long_enough = n >= kBlock / 4;
+  int64_t i = 0;
+  for (; n - i >= kLine; i += kLine) {
+    for (int64_t k = 0; long_enough && k < kLine * (step < 0 ? -step : step); k += kLine) {
+      __builtin_prefetch(from + step * i + ahead + (step < 0 ? -k : k));
+    }
+#pragma GCC unroll 1
+    for (int64_t j = i; j < i + kLine; ++j) to[j] = from[step * j];
+  }
+  for (; i < n; ++i) to[i] = from[step * i];
+}
+
 // Of n elements so many bytes apart. Backwards, or of every second, as the real parts of complex
 // numbers are, the compiler makes shuffles where it knows the step.
 template <class T>
@@ -104,18 +122,9 @@ __attribute__((always_inline)) inline void copy_run(const char* in, int64_t step
   const auto to = [out](int64_t i) { return reinterpret_cast<T*>(out) + i; };
   if (step_out == sizeof(T)) {
     if (step == sizeof(T)) return copy_forward(from(0), to(0), n);
-    if (step == -int64_t(sizeof(T))) {
-      for (int64_t i = 0; i < n; ++i) *to(i) = *from(-i);
-      return;
-    }
-    if (step == 2 * sizeof(T)) {
-      for (int64_t i = 0; i < n; ++i) *to(i) = *from(2 * i);
-      return;
-    }
-    if (step == 3 * sizeof(T)) {
-      for (int64_t i = 0; i < n; ++i) *to(i) = *from(3 * i);
-      return;
-    }
+    if (step == -int64_t(sizeof(T))) return copy_every<-1>(from(0), to(0), n);
+    if (step == 2 * sizeof(T)) return copy_every<2>(from(0), to(0), n);
+    if (step == 3 * sizeof(T)) return copy_every<3>(from(0), to(0), n);
   }
   for (int64_t i = 0; i < n; ++i) {
     *reinterpret_cast<T*>(out + i * step_out) = *reinterpret_cast<const T*>(in + i * step);

@@ -67,13 +67,13 @@ class Pieces {
 
   static int threads_of(const Tensors& tensors) {
     int64_t elements = kTensorCost;  // which the first costs no other thread
-    int64_t most = 0;
+    int64_t most = 0;                // that have something to do
     for (const Tensor& t : tensors) {
       if (!t.active) continue;
       elements += t.size - kTensorCost;
       most += t.whole ? 1 : kSerialElements;
     }
-    return static_cast<int>(std::min<int64_t>(threads_for(elements), most));
+    return static_cast<int>(std::min<int64_t>(threads_for(elements), std::max<int64_t>(1, most)));
   }
 
   // Lines the tensors up; returns what all cost.
