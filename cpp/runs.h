@@ -47,6 +47,8 @@ class Batch {
     const int64_t count = count_ + run.columns;
     const bool full = count > kMost || count * run.rows > kRoom;
     if (full || run.rows != rows_ || run.out != out_ + count_) done();
+    const int64_t width = run.stride == sizeof(T) && bytes(run.columns) == step ? run.columns : 0;
+    width_ = count_ == 0 || width_ == width ? width : 0;
     if (count_ == 0) out_ = run.out;
     rows_ = run.rows;
     step_ = step;
@@ -61,6 +63,7 @@ class Batch {
 
   // From the columns to the tile,
   void gather(int64_t pitch) {
+    if (width_ == 3) return gather_solid<3>(pitch);
     alignas(64) T room[kRoom];
     for (int64_t k = 0; k < count_; ++k) {
       copy_run<T>(column_[k], step_, reinterpret_cast<char*>(room + k * rows_), sizeof(T), rows_);
@@ -83,11 +86,25 @@ class Batch {
  private:
   static constexpr int64_t kMost = 64;
 
+  // Where each run is all there is of its rows, so many elements side by side: these together.
+  template <int width>
+  void gather_solid(int64_t pitch) {
+    for (int64_t k = 0; k < count_; k += width) {
+      const char* in = column_[k];
+      T* out = out_ + k;
+      for (int64_t r = 0; r < rows_; ++r, in += step_, out += pitch) {
+        __builtin_memcpy(out, in, width * sizeof(T));
+      }
+    }
+    count_ = 0;
+  }
+
   static int64_t bytes(int64_t n) { return n * int64_t(sizeof(T)); }
   static T* elements(char* column) { return reinterpret_cast<T*>(column); }
 
   char* column_[kMost];
   int64_t count_ = 0, rows_ = 0, step_ = 0;
+  int64_t width_ = 0;  // columns of every run, where they are solid
   T* out_ = nullptr;
 };
 

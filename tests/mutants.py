@@ -119,6 +119,8 @@ MUTANTS = [
     ("bands.h", "(row_ + h + i) * blocks_", "(row_ + h) * blocks_", "test_tiles.py"),
     ("runs.h", "run.rows != rows_ || run.out != out_ + count_", "false", "test_tiles.py"),
     ("runs.h", "full || run.rows", "run.rows", "test_tiles.py"),
+    ("runs.h", "width_ == 3", "width_ > 0", "test_tiles.py"),
+    ("runs.h", "width_ == width ? width", "true ? width", "test_tiles.py"),
     ("planes.h", "smaller(high, edge), lanes", "high, lanes", "test_tiles.py"),
     ("planes.h", "larger(low, edge)", "low", "test_tiles.py"),
     ("planes.h", "q < high; ++q) part", "q < high - 1; ++q) part", "test_tiles.py"),
