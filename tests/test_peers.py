@@ -208,6 +208,26 @@ def test_a_peer_computes_what_the_reference_does(peer: Peer, dtype: str) -> None
         pytest.skip(f"{peer.title} takes no part in {dtype}")
 
 
+def test_torch_takes_a_root_alone_before_threads_take_one() -> None:
+    torch = pytest.importorskip("torch", reason="not installed: pip install torch==2.13.0")
+    modes = importlib.import_module("torch.utils._python_dispatch")
+    own = importlib.import_module("instep.cli._bench_torch")
+    seen = []
+
+    class Watch(modes.TorchDispatchMode):  # type: ignore[name-defined,misc]
+        def __torch_dispatch__(self, op, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            if op.overloadpacket in {torch.ops.aten.sqrt, torch.ops.aten.sqrt_}:
+                seen.append((str(args[0].dtype), args[0].numel()))
+            return op(*args, **(kwargs or {}))
+
+    own._take_a_root_alone.cache_clear()
+    problem = Problem(ADAM, LONE, "float32")
+    with Watch():
+        own.TorchDefault(ADAM, problem.start, problem.grads).step()
+    assert seen[:2] == [("torch.float32", 1), ("torch.float64", 1)]
+    assert seen[2:] == [("torch.float32", LONE.elements)]
+
+
 def test_refusals() -> None:
     thinc = importlib.import_module("instep.cli._bench_thinc").Thinc
     assert thinc.refusal(ADAM, LONE, "float32", 2) is None

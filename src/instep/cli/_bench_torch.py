@@ -26,6 +26,7 @@ class TorchDefault(Contestant):
 
     def __init__(self, case: Case, start: Arrays, grads: Arrays) -> None:
         torch = import_module("torch")
+        _take_a_root_alone()
         super().__init__(case, [], grads)
         self._clip = torch.nn.utils.clip_grad_norm_
         self._tensors = [torch.from_numpy(p).clone().requires_grad_() for p in start]
@@ -97,6 +98,18 @@ class DeepSpeed(TorchDefault):
         return import_module("deepspeed.ops.adam").DeepSpeedCPUAdam(
             tensors, adamw_mode=decoupled, **self.case.hyper
         )
+
+
+@cache
+def _take_a_root_alone() -> None:
+    """Let torch's mathematics library choose its kernels while one thread asks.
+
+    Where several threads take its first square root together, some get a kernel with half the
+    digits, that once: https://github.com/pytorch/pytorch/issues/188792.
+    """
+    torch = import_module("torch")
+    for dtype in (torch.float32, torch.float64):
+        torch.ones(1, dtype=dtype).sqrt()
 
 
 @cache
