@@ -15,8 +15,6 @@ bool is_f64(const py::array& a) {
   return a.dtype().is(*d) || a.dtype().equal(*d);
 }
 
-std::vector<py::ssize_t> shape_of(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
-
 std::vector<int> logical_axes(const py::array& a) {
   std::vector<int> axes(a.ndim());
   std::iota(axes.begin(), axes.end(), 0);

@@ -20,8 +20,6 @@ inline const Fields& fields(py::handle a) { return *py::detail::array_proxy(a.pt
 
 inline char* data_of(const py::array& a) { return static_cast<char*>(const_cast<void*>(a.data())); }
 
-std::vector<py::ssize_t> shape_of(const py::array& a);
-
 inline bool same_shape(const Fields& a, const Fields& b) {
   bool same = a.nd == b.nd;
   for (int d = 0; same && d < a.nd; ++d) same = a.dimensions[d] == b.dimensions[d];

@@ -38,8 +38,14 @@ void Holdings::hold(const py::array& array, bool param) {
   if (!py::isinstance<py::array>(array) || !(is_f32(array) || is_f64(array))) {
     throw py::type_error("instep._core.Plan takes float32 and float64 arrays only");
   }
-  Held held = {array,          array.dtype(),   array.itemsize(),
-               data_of(array), shape_of(array), array.writeable()};
+  Held held = {array,
+               array.dtype(),
+               array.itemsize(),
+               data_of(array),
+               shapes_.size(),
+               static_cast<int>(array.ndim()),
+               array.writeable()};
+  shapes_.insert(shapes_.end(), array.shape(), array.shape() + array.ndim());
   if (array.size() > 0) owned_.add(extent_of(fields(array), held.itemsize));
   if (param) {
     params_.push_back(std::move(held));
@@ -52,18 +58,22 @@ void Holdings::hold(const py::array& array, bool param) {
 
 void Holdings::seal() { owned_.sort(); }
 
-bool Holdings::Held::unchanged() const {
-  const Fields& a = fields(array);
-  return a.data == data && a.descr == dtype.ptr() && a.nd == static_cast<int>(shape.size()) &&
-         std::equal(shape.begin(), shape.end(), a.dimensions) && (array.writeable() || !writeable);
+bool Holdings::unchanged(const Held& held) const {
+  const Fields& a = fields(held.array);
+  bool same = a.data == held.data && a.descr == held.dtype.ptr() && a.nd == held.ndim &&
+              (held.array.writeable() || !held.writeable);
+  const py::ssize_t* shape = shapes_.data() + held.shape;
+  for (int d = 0; same && d < held.ndim; ++d) same = a.dimensions[d] == shape[d];
+  return same;
 }
 
-void Holdings::check_unchanged() const {
-  const auto unchanged = [](const Held& held) { return held.unchanged(); };
-  if (!std::all_of(params_.begin(), params_.end(), unchanged) ||
-      !std::all_of(others_.begin(), others_.end(), unchanged)) {
-    judge_.attr("check_unchanged")();
-  }
+void Holdings::check_slots() const {
+  const auto same = [this](const Held& held) { return unchanged(held); };
+  if (!std::all_of(others_.begin(), others_.end(), same)) judge_.attr("check_unchanged")();
+}
+
+void Holdings::check_param(size_t i) const {
+  if (!unchanged(params_[i])) judge_.attr("check_unchanged")();
 }
 
 bool Holdings::plainly_right(size_t i, py::handle grad) {

@@ -23,8 +23,10 @@ class Holdings {
   size_t size() const { return params_.size(); }
   const py::array& param(size_t i) const { return params_[i].array; }
 
-  // Refuses arrays that were moved, resized or locked since.
-  void check_unchanged() const;
+  // Refuse arrays that were moved, resized or locked since: slots, and parameter i. One after the
+  // other with its gradient, for in long lists each is fetched from afar.
+  void check_slots() const;
+  void check_param(size_t i) const;
 
   // The gradient of parameter i as an array.
   py::object checked(size_t i, py::object grad);
@@ -38,12 +40,13 @@ class Holdings {
     py::object dtype;
     py::ssize_t itemsize;
     char* data;
-    std::vector<py::ssize_t> shape;
+    size_t shape;  // where it begins in shapes_
+    int ndim;
     bool writeable;
     size_t near = 0;  // where the last gradient was found to lie among owned_
-
-    bool unchanged() const;
   };
+
+  bool unchanged(const Held& held) const;
 
   bool plainly_right(size_t i, py::handle grad);
 
@@ -52,6 +55,7 @@ class Holdings {
   std::vector<Held> params_;
   std::vector<Held> others_;      // slots that could be resized
   std::vector<py::array> slots_;  // all of them
+  std::vector<py::ssize_t> shapes_;  // of all that are held, one after the other
   Extents owned_;
   std::vector<Extent> zeroable_;  // of gradients that were found to be disjoint
 };

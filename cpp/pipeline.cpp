@@ -54,6 +54,7 @@ void Pipeline::prepare() {
     rows += t.rows;
     t.whole = rule().two_passes && better_whole(t);
   }
+  pieces_.prepare(tensors);
   reducer_.prepare(tensors, has_rows(transforms_), rule().two_passes);
   if (rule().two_passes) trust_.resize(tensors.size());
   values_.resize(2 * transforms_.size());

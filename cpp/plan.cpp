@@ -104,10 +104,11 @@ void Plan::take(const py::sequence& grads) {
 }
 
 void Plan::set_gradients() {
-  holdings_.check_unchanged();
+  holdings_.check_slots();
   active_ = 0;
   all_active_ = true;
   for (size_t i = 0; i < holdings_.size(); ++i) {
+    holdings_.check_param(i);
     py::object& grad = grads_[i];
     if (grad.is_none()) {
       all_active_ = pipeline_.tensors[i].active = false;

@@ -90,6 +90,7 @@ bool better_whole(const Tensor& t) {
 }
 
 void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {
+  pieces_.prepare(tensors);
   int64_t blocks = 0, row_blocks = 0;
   for (const Tensor& t : tensors) {
     first_.push_back(blocks);
@@ -159,11 +160,10 @@ void Reducer::norms(const Work& work, const Tensors& tensors, Source source, Uni
 void Reducer::norms_from(const Work& work, const Tensors& tensors, Source source, Unit unit,
                          Numbers& sums) {
   unit_totals(unit, false, sums);
-  const bool any_f64 = std::any_of(tensors.begin(), tensors.end(), [](const Tensor& t) {
-    return t.active && t.dtype == Dtype::f64;
-  });
+  const auto wide = [](const Tensor& t) { return t.active && t.dtype == Dtype::f64; };
   // Squares of float32 fit a double whatever they are.
-  if (any_f64 && std::any_of(sums.begin(), sums.end(), out_of_range)) {
+  if (std::any_of(sums.begin(), sums.end(), out_of_range) &&
+      std::any_of(tensors.begin(), tensors.end(), wide)) {
     return rescue(work, tensors, source, unit, sums);
   }
   for (double& x : sums) x = std::sqrt(x);

@@ -52,12 +52,12 @@ void Walks::take(const Order& order, Tensor& tensor) {
 }
 
 void Walks::follow(Tensor& tensor, const py::array& grad, bool observed) {
-  Walk& walk = walks_[tensor.index];
   const bool in_c = grad.flags() & py::array::c_style;
-  if (!tensor.logical && in_c) {
-    tensor.own.grad = {data_of(grad), walk.of_grad, walk.of_grad, 0};
+  if (!tensor.logical && in_c) {  // as is usual: the walk, which is far away, is not looked at
+    tensor.own.grad = {data_of(grad), nullptr, nullptr, 0};
     return;
   }
+  Walk& walk = walks_[tensor.index];
   const bool two = !walk.beside.axes.empty(), apart = two && in_c && !observed;
   const Order& order = apart ? walk.beside : walk.own;
   if (two) take(order, tensor);

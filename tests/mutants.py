@@ -230,7 +230,12 @@ MUTANTS = [
      "test_held.py"),
     ("rows.cpp", "row.decay = static_cast<Decay>(given[1].cast<int>());", "", "test_rows_ahead.py"),
     ("rows.cpp", "read_[s * each_ + r] = row;", "", "test_bits.py"),
-    ("holdings.cpp", "a.descr == dtype.ptr() && ", "", "test_overlaps.py"),
+    ("holdings.cpp", "a.descr == held.dtype.ptr() && ", "", "test_overlaps.py"),
+    ("holdings.cpp", "same = a.dimensions[d] == shape[d]", "same = true", "test_overlaps.py"),
+    ("holdings.cpp", "shapes_.data() + held.shape", "shapes_.data()", "test_bits.py"),
+    ("plan.cpp", "holdings_.check_param(i);", "", "test_overlaps.py"),
+    ("plan.cpp", "holdings_.check_slots();", "", "test_overlaps.py"),
+    ("pieces.h", "t.size - kTensorCost);", "-kTensorCost);", "test_threads.py"),
     ("arrays.cpp", "return a.dtype().is(*d) || a.dtype().equal(*d);", "return a.dtype().is(*d);",
      "test_refusals.py"),
 ]  # fmt: skip
