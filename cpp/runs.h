@@ -40,23 +40,27 @@ class Batch {
  public:
   static constexpr int64_t kRoom = 256 * kLineOf<T>;
 
+  // Whether lines are asked for as runs are added: loads of whole columns need no help, for none
+  // waits for another.
+  explicit Batch(bool asks) : asks_(asks) {}
+
   // Adds a run; calls done() before where it does not go on where the others end, or for want of
   // room.
   template <class Done>
   void add(const Stretch<T>& run, int64_t step, Done done) {
-    const int64_t count = count_ + run.columns;
-    const bool full = count > kMost || count * run.rows > kRoom;
-    if (full || run.rows != rows_ || run.out != out_ + count_) done();
+    if (run.rows != rows_ || run.out != out_ + count_) done();
     const int64_t width = run.stride == sizeof(T) && bytes(run.columns) == step ? run.columns : 0;
-    width_ = count_ == 0 || width_ == width ? width : 0;
-    if (count_ == 0) out_ = run.out;
+    const int64_t most = smaller(kMost, kRoom / run.rows), together = larger(1, width);
     rows_ = run.rows;
     step_ = step;
     const Reach reach = {step, rows_};
     const bool one = magnitude(run.stride) < 64;  // of its columns has the lines of all
     for (int64_t k = 0; k < run.columns; ++k) {
+      if (k % together == 0 && count_ + together > most) done();
+      width_ = count_ == 0 || width_ == width ? width : 0;
+      if (count_ == 0) out_ = run.out + k;
       char* column = column_[count_++] = run.in + k * run.stride;
-      if (one && k > 0) continue;
+      if (!asks_ || (one && k > 0)) continue;
       reach.each([column](int64_t h) { __builtin_prefetch(column + h, 0, 2); });
     }
   }
@@ -64,6 +68,11 @@ class Batch {
   // From the columns to the tile,
   void gather(int64_t pitch) {
     if (width_ == 3) return gather_solid<3>(pitch);
+    if (step_ == sizeof(T) && smaller(rows_, count_) * sizeof(T) >= 16) {
+      transpose_listed(column_, count_, rows_, out_, pitch);
+      count_ = 0;
+      return;
+    }
     alignas(64) T room[kRoom];
     for (int64_t k = 0; k < count_; ++k) {
       copy_run<T>(column_[k], step_, reinterpret_cast<char*>(room + k * rows_), sizeof(T), rows_);
@@ -102,6 +111,7 @@ class Batch {
   static int64_t bytes(int64_t n) { return n * int64_t(sizeof(T)); }
   static T* elements(char* column) { return reinterpret_cast<T*>(column); }
 
+  const bool asks_;
   char* column_[kMost];
   int64_t count_ = 0, rows_ = 0, step_ = 0;
   int64_t width_ = 0;  // columns of every run, where they are solid

@@ -66,18 +66,32 @@ class Tiles {
     for (int i = 0; i < count_; ++i) {
       split |= lines_split(*members_[i].stream, members_[i].step);
     }
-    const int64_t least = 4 * kLine;  // of neighbouring lines one fetches the other
+    // Of neighbouring lines one fetches the other; in cache tiles had better fit level 1.
+    const int64_t least = (in_cache() ? 2 : 4) * kLine;
     height_ = smaller(share_ / pitch_ - below_, larger(small, least)) / kLine * kLine;
     // Where lines begin in other rows of each column, a line's rows would have two lines of each.
     const bool halves = even && split;
-    whole_ = height_ >= smaller(halves ? 2 * kLine : kLine, grid_.rows);
+    whole_ = height_ >= smaller(2 * kLine, grid_.rows);
     phase_ = int64_t(reinterpret_cast<uintptr_t>(members_[0].stream->data) % 64 / sizeof(T));
     if (whole_) return;
     const int64_t most = smaller(least, share_ / kBlock / kLine * kLine);
-    height_ = grid_.rows < 2 * kLine ? grid_.rows : halves ? most : kLine;
+    height_ = grid_.rows < 2 * kLine ? grid_.rows : most;
     pitch_ = share_ / height_ / kLine * kLine;
     beyond_ = even ? 0 : kBlock - 1;
     width_ = even ? pitch_ / kBlock * kBlock : pitch_ - beyond_;
+  }
+
+  // Whether the streams are so small that most lines are near, and not in runs that take longer to
+  // find than to copy.
+  bool in_cache() const {
+    constexpr int64_t kNear = 1 << 22;  // bytes of each
+    const Stream& s = *members_[0].stream;
+    int64_t bytes = sizeof(T);
+    for (int d = 0; d < s.ndim; ++d) bytes *= s.shape[d];
+    for (int i = 0; i < count_; ++i) {
+      if (members_[i].in_short_runs) return false;
+    }
+    return bytes <= kNear;
   }
 
   // Rows from the given one to where those that share lines end, or small matrices.
@@ -212,7 +226,7 @@ class Tiles {
   // Run by run; of each the next one is known, or what follows below the first.
   void gather(int i, int64_t row, Span columns, int64_t rows) {
     if (members_[i].in_short_runs) {
-      Batch<T> batch;
+      Batch<T> batch(members_[i].step != sizeof(T));
       const auto done = [&] { batch.gather(pitch_); };
       walk_columns(i, row, columns, rows,
                    [&](const Stretch<T>& run) { batch.add(run, members_[i].step, done); });
@@ -272,7 +286,7 @@ class Tiles {
 
   void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
     if (members_[i].in_short_runs) {
-      Batch<T> batch;
+      Batch<T> batch(true);
       const auto done = [&] { batch.scatter(pitch_); };
       walk_columns(i, row, columns, rows,
                    [&](const Stretch<T>& run) { batch.add(run, members_[i].step, done); });

@@ -54,11 +54,12 @@ struct Square {
     }
   }
 
-  // Rows of a square are neighbours in `in`, columns in `out`.
-  static void copy(const char* in, int64_t across, T* out, int64_t pitch) {
+  // Rows of a square are neighbours in memory, columns in `out`; `column(i)` is where one begins.
+  template <class Column>
+  static void copy(Column column, T* out, int64_t pitch) {
     V x[kSide];
 #pragma GCC unroll 16
-    for (int i = 0; i < kSide; ++i) __builtin_memcpy(&x[i], in + i * across, sizeof x[i]);
+    for (int i = 0; i < kSide; ++i) __builtin_memcpy(&x[i], column(i), sizeof x[i]);
     turn(x);
 #pragma GCC unroll 16
     for (int i = 0; i < kSide; ++i) __builtin_memcpy(out + i * pitch, &x[i], sizeof x[i]);
@@ -67,6 +68,11 @@ struct Square {
 
 struct Span {
   int64_t begin, end;
+};
+
+template <int bytes>
+struct Width {
+  static constexpr int value = bytes;
 };
 
 // Where squares begin in a span: side by side, and the last one so that it ends with the span.
@@ -127,8 +133,46 @@ void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* ou
   for (; !at.through; at.next(), later.next()) {
     const char* ask = (later.through ? next : in) + later.column * across + later.row * sizeof(T);
     for (int j = 0; j < kSide; ++j) __builtin_prefetch(ask + j * across, 0, 2);
-    S::copy(in + at.column * across + at.row * sizeof(T), across, out + at.row * pitch + at.column,
-            pitch);
+    const char* from = in + at.column * across + at.row * sizeof(T);
+    S::copy([=](int i) { return from + i * across; }, out + at.row * pitch + at.column, pitch);
+  }
+}
+
+// The same of columns that lie anywhere, a few, of which all has been asked for.
+template <class T, int bytes>
+void copy_listed(const char* const* column, Span columns, Span rows, T* out, int64_t pitch) {
+  using S = Square<T, bytes>;
+  if (rows.begin >= rows.end || columns.begin >= columns.end) return;
+  const Steps<S::kSide> down = {rows}, across = {columns};
+  for (int64_t c = across.first(); c < columns.end; c = across.next(c)) {
+    for (int64_t r = down.first(); r < rows.end; r = down.next(r)) {
+      S::copy([=](int i) { return column[c + i] + r * sizeof(T); }, out + r * pitch + c, pitch);
+    }
+  }
+}
+
+// By squares of so many bytes, the last ones overlapping those before; smaller ones where these do
+// not fit, or would do little else than what was done.
+template <class T, int bytes, class Copy>
+void in_squares(int64_t columns, int64_t rows, Copy copy) {
+  constexpr int kSide = Square<T, bytes>::kSide;
+  const auto most = [](int64_t n) { return n % kSide > kSide / 4 ? n : n / kSide * kSide; };
+  const int64_t right = most(columns), bottom = most(rows);
+  copy(Width<bytes>{}, Span{0, right}, Span{0, bottom});
+  copy(Width<16>{}, Span{right, columns}, Span{0, bottom});
+  copy(Width<16>{}, Span{0, columns}, Span{bottom, rows});
+}
+
+template <class T>
+void transpose_listed(const char* const* column, int64_t columns, int64_t rows, T* out,
+                      int64_t pitch) {
+  const auto copy = [=](auto width, Span some, Span down) {
+    copy_listed<T, decltype(width)::value>(column, some, down, out, pitch);
+  };
+  if (smaller(rows, columns) * sizeof(T) >= kWidest) {
+    in_squares<T, kWidest>(columns, rows, copy);
+  } else {
+    copy(Width<16>{}, {0, columns}, {0, rows});
   }
 }
 
@@ -165,21 +209,6 @@ void copy_column(const char* in, int64_t rows, T* out, int64_t pitch) {
   for (int64_t r = 0; r < rows; ++r) out[r * pitch] = from[r];
 }
 
-// By squares of so many bytes, and smaller ones where these do not fit.
-template <class T, int bytes>
-void copy_most(const char* in, int64_t across, int64_t columns, int64_t rows, T* out, int64_t pitch,
-               const char* next) {
-  constexpr int kSide = Square<T, bytes>::kSide;
-  const int64_t right = columns / kSide * kSide, bottom = rows / kSide * kSide;
-  copy_squares<T, bytes>(in, across, {0, right}, {0, bottom}, out, pitch, next);
-  if (columns == right + 1) {
-    copy_column(in + right * across, bottom, out + right, pitch);
-  } else {
-    copy_squares<T, 16>(in, across, {right, columns}, {0, bottom}, out, pitch, next);
-  }
-  copy_squares<T, 16>(in, across, {0, columns}, {bottom, rows}, out, pitch, next);
-}
-
 // Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart; what
 // is copied after that begins at `next`.
 template <class T>
@@ -190,10 +219,16 @@ void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, in
   if (down != sizeof(T) || least < 16 || shuffled) {
     return copy_elements(in, across, columns, rows, down, out, pitch);
   }
-  if (least >= kWidest) return copy_most<T, kWidest>(in, across, columns, rows, out, pitch, next);
-  if (least < kRegister)
-    return copy_squares<T, 16>(in, across, {0, columns}, {0, rows}, out, pitch, next);
-  copy_squares<T, kRegister>(in, across, {0, columns}, {0, rows}, out, pitch, next);
+  const auto copy = [=](auto width, Span some, Span down) {
+    copy_squares<T, decltype(width)::value>(in, across, some, down, out, pitch, next);
+  };
+  if (least >= kWidest) {
+    in_squares<T, kWidest>(columns, rows, copy);
+  } else if (least >= kRegister) {
+    copy(Width<kRegister>{}, {0, columns}, {0, rows});
+  } else {
+    copy(Width<16>{}, {0, columns}, {0, rows});
+  }
 }
 
 }  // namespace
