@@ -229,7 +229,7 @@ class Blocks {
   }
 
   void put_all(int64_t first, int64_t n) {
-    put(arrays_->param, first, n, p_);
+    put(arrays_->param, first, n, p_, param_);
     store_slots(first, n);
     if (work_.zero_grads) zero_grad(first, n);
   }
@@ -260,9 +260,10 @@ class Blocks {
     return tile ? tile : load(s, first, n, scratch);
   }
 
-  // A tile is written back as a whole.
-  void put(const Stream& s, int64_t first, int64_t n, const T* block) const {
-    if (!tiles_ || !tiles_->keep(s)) store(s, first, n, block);
+  // What is not in the array itself: a tile is written back as a whole.
+  void put(const Stream& s, int64_t first, int64_t n, const T* block, const T* scratch) const {
+    const bool tiled = tiles_ && tiles_->has(s);
+    if (tiled ? !tiles_->keep(s) : block == scratch) store(s, first, n, block);
   }
 
   void load_all(int64_t first, int64_t n) {
@@ -295,7 +296,7 @@ class Blocks {
 
   void store_slots(int64_t first, int64_t n) {
     for (int k = 0; k < kMaxSlots; ++k) {
-      if (used(k)) put(arrays_->slot[k], first, n, slot_[k]);
+      if (used(k)) put(arrays_->slot[k], first, n, slot_[k], slots_[k]);
     }
   }
 

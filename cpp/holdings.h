@@ -53,8 +53,8 @@ class Holdings {
   py::object judge_;
   bool zero_grads_;
   std::vector<Held> params_;
-  std::vector<Held> others_;      // slots that could be resized
-  std::vector<py::array> slots_;  // all of them
+  std::vector<Held> others_;         // slots that could be resized
+  std::vector<py::array> slots_;     // all of them
   std::vector<py::ssize_t> shapes_;  // of all that are held, one after the other
   Extents owned_;
   std::vector<Extent> zeroable_;  // of gradients that were found to be disjoint

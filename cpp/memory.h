@@ -170,10 +170,9 @@ T* load(const Stream& s, int64_t first, int64_t n, T* scratch) {
   return scratch;
 }
 
-// Writes back what `load` copied; nothing to do where it did not.
+// Writes back what `load` copied.
 template <class T>
 void store(const Stream& s, int64_t first, int64_t n, const T* block) {
-  if (in_place<T>(s, first, n) == block) return;
   walk_planes(s, first, n, [&block](Plane out, int64_t rows, int64_t columns) {
     copy_plane<T>(contiguous_plane(block, columns), out, rows, columns);
     block += rows * columns;

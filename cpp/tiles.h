@@ -47,6 +47,8 @@ class Tiles {
     return i < 0 ? nullptr : place(i, first / grid_.columns, first % grid_.columns);
   }
 
+  bool has(const Stream& s) const { return member_of(s) >= 0; }
+
   // Whether such elements will be written back with the whole tile.
   bool keep(const Stream& s) {
     const int i = member_of(s);

@@ -106,6 +106,12 @@ struct Cursor {
   }
 };
 
+template <class T>
+void copy_column(const char* in, int64_t rows, T* out, int64_t pitch) {
+  const T* from = reinterpret_cast<const T*>(in);
+  for (int64_t r = 0; r < rows; ++r) out[r * pitch] = from[r];
+}
+
 // How many lines find a place in level 2 beside as many others, of columns so far apart that have
 // `lines` each: where they are pages apart by a power of two they share a few.
 inline int64_t places_of(int64_t across, int64_t lines) {
@@ -124,6 +130,10 @@ void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* ou
   using S = Square<T, bytes>;
   constexpr int kSide = S::kSide;
   if (rows.begin >= rows.end || columns.begin >= columns.end) return;
+  if (bytes == 16 && columns.end - columns.begin == 1) {
+    const char* one = in + columns.begin * across + rows.begin * sizeof(T);
+    return copy_column(one, rows.end - rows.begin, out + rows.begin * pitch + columns.begin, pitch);
+  }
   const bool sideways = pitch * sizeof(T) % 2048 == 0;
   Cursor<kSide> at = {{rows}, {columns}, sideways}, later = at;
   const int64_t all = (columns.end - columns.begin) * (rows.end - rows.begin) / kSide;
@@ -201,12 +211,6 @@ void copy_elements(const char* in, int64_t across, int64_t columns, int64_t rows
   } else {
     copy(kFew, down, pitch);
   }
-}
-
-template <class T>
-void copy_column(const char* in, int64_t rows, T* out, int64_t pitch) {
-  const T* from = reinterpret_cast<const T*>(in);
-  for (int64_t r = 0; r < rows; ++r) out[r * pitch] = from[r];
 }
 
 // Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart; what
