@@ -30,6 +30,8 @@ SHAPES = [
     (9, 11, 13, 7), (3, 5, 2, 1201), (1, 4500, 1, 9), (300, 5, 2), (5, 140, 9), (3, 131, 7),
     (18, 300, 3, 3), (260, 32, 3, 3), (4, 1, 3000), (5, 0, 3), (2, 3, 1),
 ]  # fmt: skip
+# Of arrays beyond the caches tiles are higher.
+LARGE = [(131, 8300), (1210, 900), (300, 400, 3, 3)]
 RECIPES: dict[str, tuple[Case, list[Any]]] = {
     "plain": (Case(instep.Adam), []),
     "norm": (Case(instep.AdamW), [instep.ClipByGlobalNorm(1.0)]),
@@ -82,18 +84,36 @@ def layouts(ndim: int) -> list[tuple[Permuted, Permuted]]:
     ]
 
 
+def steps_agree(
+    shape: tuple[int, ...],
+    recipe: str,
+    dtype: type,
+    pairs: list[tuple[Permuted, Permuted]],
+    every_engine: Engines,
+) -> None:
+    rng = np.random.default_rng(seed_of(shape, recipe, dtype))
+    case, transforms = RECIPES[recipe]
+    params = [(rng.standard_normal(shape).astype(dtype), 16, p) for p, _ in pairs]
+    grads = [[(rng.standard_normal(shape).astype(dtype), 8, g) for _, g in pairs]]
+    assert_same(Run(case, transforms, params, grads), every_engine)
+
+
 @pytest.mark.parametrize(
     ("recipe", "dtype"),
     [*((r, np.float32) for r in RECIPES), ("plain", np.float64), ("two passes", np.float64)],
 )
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_steps(shape: tuple[int, ...], recipe: str, dtype: type, every_engine: Engines) -> None:
-    rng = np.random.default_rng(seed_of(shape, recipe, dtype))
-    case, transforms = RECIPES[recipe]
-    pairs = layouts(len(shape))
-    params = [(rng.standard_normal(shape).astype(dtype), 16, p) for p, _ in pairs]
-    grads = [[(rng.standard_normal(shape).astype(dtype), 8, g) for _, g in pairs]]
-    assert_same(Run(case, transforms, params, grads), every_engine)
+    steps_agree(shape, recipe, dtype, layouts(len(shape)), every_engine)
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+def test_steps_beyond_the_caches(shape: tuple[int, ...], every_engine: Engines) -> None:
+    c, f = orders(len(shape))[:2]
+    for pair in ((c, f), (f, c)):
+        for pads in ((0, 0), (1, 3)):
+            laid = [(Permuted(pair[0], pad=pads[0]), Permuted(pair[1], pad=pads[1]))]
+            steps_agree(shape, "norm", np.float32, laid, every_engine)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
