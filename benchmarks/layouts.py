@@ -97,6 +97,7 @@ PAIRS: dict[str, tuple[Layout, Layout]] = {
 """Layouts of parameter and gradient."""
 
 RECIPES: dict[str, list[Any]] = {
+    "SGD": [],
     "Adam": [],
     "Adam, global norm": [instep.ClipByGlobalNorm(1.0)],
     "Adam, row norm": [instep.ClipByRowNorm(1.0)],
@@ -120,9 +121,10 @@ def prepared(recipe: str, param: np.ndarray, grad: np.ndarray, backend: str) -> 
             result[0] = module.global_norm([grad])
 
         return norm, [result]
-    cls = instep.LAMB if recipe == "LAMB" else instep.Adam
+    cls = getattr(instep, recipe.partition(",")[0])
     opt = cls([param], lr=1e-6, transforms=RECIPES[recipe], backend=backend)
-    return lambda: opt.step([grad]), [param, *opt.state[0].values()]
+    slots = opt.state[0].values()
+    return lambda: opt.step([grad]), [param, *(s for s in slots if s is not None)]
 
 
 def check(recipe: str, values: list[np.ndarray], layouts: tuple[Layout, Layout]) -> None:
