@@ -48,13 +48,6 @@ inline Grid grid_of(const Stream& s, bool side_by_side = false) {
   return grid.rows * grid.columns < kLeastTiled ? Grid{} : grid;
 }
 
-// Whether cache lines begin in other rows of one column than of another.
-inline bool lines_split(const Stream& s, int64_t step) {
-  bool split = false;
-  for (int d = 0; d < s.ndim; ++d) split |= s.strides[d] != step && s.strides[d] % 64 != 0;
-  return split;
-}
-
 // Units of so many elements cut into blocks, in order.
 struct Cut {
   int64_t unit;

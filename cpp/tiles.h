@@ -64,15 +64,9 @@ class Tiles {
     // Rows that have one place in level 1 drive each other out.
     pitch_ = columns + (even && columns * sizeof(T) % 1024 == 0 ? kLine : 0);
     below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
-    bool split = false;
-    for (int i = 0; i < count_; ++i) {
-      split |= lines_split(*members_[i].stream, members_[i].step);
-    }
     // Of neighbouring lines one fetches the other; in cache tiles had better fit level 1.
     const int64_t least = (in_cache() ? 2 : 4) * kLine;
     height_ = smaller(share_ / pitch_ - below_, larger(small, least)) / kLine * kLine;
-    // Where lines begin in other rows of each column, a line's rows would have two lines of each.
-    const bool halves = even && split;
     whole_ = height_ >= smaller(2 * kLine, grid_.rows);
     phase_ = int64_t(reinterpret_cast<uintptr_t>(members_[0].stream->data) % 64 / sizeof(T));
     if (whole_) return;
