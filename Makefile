@@ -51,7 +51,7 @@ symbols: $(VENV)/installed-lint
 	$(BIN)/cmake -S . -B build/symbols -DSKBUILD_PROJECT_NAME=instep -DSKBUILD_PROJECT_VERSION=0 \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) -DPython_EXECUTABLE=$(BIN)/python
 	$(BIN)/cmake --build build/symbols --target kernels
-	bash tests/check_symbols.sh build/symbols
+	bash tests/check_kernels.sh build/symbols
 
 # More than an hour: some 80 builds, each tested until something fails.
 mutants: $(VENV)/installed-test $(VENV)/installed-lint

@@ -35,7 +35,8 @@ class Blocks {
       for (int k = 0; k < kMaxSlots; ++k) slot[k] = at(arrays_->slot[k], begin);
       const Run<T> run = run_function(chain.length > 0);
       const Stream& grad = needs_grad_ ? arrays_->grad : arrays_->param;
-      return run(at(arrays_->param, begin), at(grad, begin), slot, end - begin, scalars_, chain);
+      return run(at(arrays_->param, begin), at(grad, begin), slot, end - begin, scalars_, chain,
+                 work_.way);
     }
     update_blocks(loose(begin, end), [](int64_t, int64_t) {});
   }
@@ -206,7 +207,7 @@ class Blocks {
     const Run<T> run = run_function(false);
     each(Source::update, range, [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
-      run(p_, g_, slot_, n, scalars_, {});
+      run(p_, g_, slot_, n, scalars_, {}, Way::forth);
       then(k, n);
       put_all(first, n);
     });
@@ -222,7 +223,7 @@ class Blocks {
     for (int j = 0; j < kMaxSlots; ++j) slot[j] = slot_[j] ? slot_[j] + even : nullptr;
     sums.grads.add(raw + even, rest);
     for (int64_t i = 0; i < rest; ++i) change[i] = p_[even + i];
-    run_function(false)(p_ + even, g_ + even, slot, rest, scalars_, {});
+    run_function(false)(p_ + even, g_ + even, slot, rest, scalars_, {}, Way::forth);
     for (int64_t i = 0; i < rest; ++i) change[i] = p_[even + i] - change[i];
     sums.params.add(p_ + even, rest);
     sums.updates.add(change, rest);

@@ -85,6 +85,9 @@ struct Op {
   uint64_t seed;
 };
 
+// Which way an update goes through memory: from the first element on, or from the last.
+enum class Way : int32_t { forth, back };
+
 struct Work {
   const Row* rows;
   const Op* ops;
@@ -92,6 +95,7 @@ struct Work {
   int32_t rule;
   bool zero_grads;
   const double* trust;  // of each tensor, for the update of a rule of two passes
+  Way way;              // of an update of contiguous arrays
 };
 
 // What a pass reads: for a reduction the gradient in flight, the parameter, or what the rule

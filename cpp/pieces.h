@@ -38,31 +38,33 @@ class Pieces {
 
   // Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every
   // active tensor, in chunks of equal cost. Pieces begin at multiples of kBlock; what is read for
-  // the source decides at which.
+  // the source decides at which. On the way back each thread begins with what it would end with.
   template <class Size, class F>
-  void each(const Tensors& tensors, Source source, Size size, F f) {
+  void each(const Tensors& tensors, Source source, Size size, F f, Way way = Way::forth) {
     const int threads = threads_of(tensors);
     if (threads == 1) {
-      for (const Tensor& t : tensors) {
+      return in_turn(way, 0, tensors.size(), [&](size_t i) {
+        const Tensor& t = tensors[i];
         if (t.active && size(t) > 0) f(t, 0, size(t));
-      }
-      return;
+      });
     }
     const int64_t cost = place(tensors, size);
     const int64_t chunks = std::clamp<int64_t>(cost / (kChunk * threads), 1, kMaxChunks);
     const int64_t share = cost / (threads * chunks);
     parallel_for(threads, static_cast<int>(chunks), [&](int first, int last) {
+      if (way == Way::back) mirror(first, last, static_cast<int>(chunks));
       const int64_t low = share * first;
       const int64_t high = last == threads * chunks ? cost : share * last;
-      size_t i = std::upper_bound(starts_.begin(), starts_.end(), low) - starts_.begin() - 1;
-      for (; i < tensors.size() && starts_[i] < high; ++i) {
+      const auto place = std::upper_bound(starts_.begin(), starts_.end(), low);
+      const auto stop = std::lower_bound(place, starts_.end() - 1, high);
+      in_turn(way, place - starts_.begin() - 1, stop - starts_.begin(), [&](size_t i) {
         const Tensor& t = tensors[i];
-        if (starts_[i] == starts_[i + 1]) continue;
+        if (starts_[i] == starts_[i + 1]) return;
         const int64_t n = size(t), grain = t.whole ? n : grain_of(t, source, n, threads);
         const int64_t begin = border(low - starts_[i], n, grain);
         const int64_t end = border(high - starts_[i], n, grain);
         if (begin < end) f(t, begin, end);
-      }
+      });
     });
   }
 
@@ -72,6 +74,25 @@ class Pieces {
   static constexpr int64_t kTensorCost = 64;
   static constexpr int64_t kChunk = 4 * kBlock;
   static constexpr int64_t kMaxChunks = 64;  // of each thread: more cost some percent
+
+  // Calls f(i) for the numbers from `begin` to `end`, or from its end.
+  template <class F>
+  static void in_turn(Way way, size_t begin, size_t end, F f) {
+    if (way == Way::back) {
+      while (end > begin) f(--end);
+    } else {
+      for (; begin < end; ++begin) f(begin);
+    }
+  }
+
+  // The chunks that are as far from the last of their thread as these are from its first; unless
+  // they are those of several threads.
+  static void mirror(int& first, int& last, int chunks) {
+    if (last - first > chunks) return;
+    const int borders = 2 * (first / chunks * chunks) + chunks, mirrored = borders - last;
+    last = borders - first;
+    first = mirrored;
+  }
 
   int threads_of(const Tensors& tensors) const {
     if (threads_for(most_) == 1) return 1;

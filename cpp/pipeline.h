@@ -90,6 +90,7 @@ class Pipeline {
   void standardize(const Transform& transform, size_t place);
   void apply(const Transform& transform, size_t place, Outcome& outcome);
   void advance();
+  void turn();
   void update(bool zero_grads);
   void report_skipped();
   void report(Numbers& sums, double factor) const;
@@ -105,7 +106,10 @@ class Pipeline {
   std::vector<Numbers> values_;  // two for each transform, while a step runs
   Reducer reducer_;
   int64_t step_ = 0;
-  Accumulated raw_;  // of the gradients as they came, for the first norm to use again
+  int64_t turned_ = 0;   // bytes of all arrays, where updates may go back
+  Way way_ = Way::back;  // of the last update
+  int64_t passes_ = 0;   // of the reducer, until then
+  Accumulated raw_;      // of the gradients as they came, for the first norm to use again
   Pieces pieces_;
   Observation* observation_ = nullptr;
   Numbers trust_, of_params_, of_measured_;  // of each tensor, for rules of two passes

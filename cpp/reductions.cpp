@@ -106,6 +106,7 @@ void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {
 
 void Reducer::sums(const Work& work, const Tensors& tensors, Source source, Reduction kind,
                    Unit unit, Numbers& out, const Numbers& scales) {
+  ++passes_;
   const bool rows = unit == Unit::row;
   const std::vector<int64_t>& first = rows ? row_first_ : first_;
   const auto size = [unit](const Tensor& t) { return blocks_of(t, unit) * kBlock; };
@@ -249,6 +250,7 @@ void Reducer::advance(const Work& work, const Tensors& tensors, Source measured,
 template <class Size>
 void Reducer::advance_each(const Work& work, const Tensors& tensors, Source source, Size size) {
   if (none_has(tensors, size)) return;
+  ++passes_;
   pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const int64_t at = begin / kBlock, k = first_[t.index] + at;
     kernels().advance(work, t, at, block_count(end), &partials_[k], &measured_[k]);

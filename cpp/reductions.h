@@ -50,6 +50,9 @@ class Reducer {
   // An update; writes the sum of squares of the new parameter of each active tensor.
   void accumulate(const Work& work, const Tensors& tensors, Numbers& sums);
 
+  // How many passes there have been.
+  int64_t passes() const { return passes_; }
+
  private:
   template <class Size>
   void advance_each(const Work& work, const Tensors& tensors, Source source, Size size);
@@ -59,6 +62,7 @@ class Reducer {
                Numbers& out) const;
 
   Pieces pieces_;
+  int64_t passes_ = 0;
   std::vector<int64_t> first_;      // of each tensor in the partial numbers: blocks of tensors
   std::vector<int64_t> row_first_;  // the same for blocks of rows
   int64_t row_count_ = 0;

@@ -93,32 +93,49 @@ inline void run_one(const Rule& rule, T* p, const T* g, T* const* slot, int64_t 
 }
 
 template <unsigned slots, class T>
-inline void ask_ahead(const T* p, const T* g, T* const* slot, int64_t i) {
-  ask_ahead<1>(p + i);
-  ask_ahead<1>(g + i);
+inline void ask(const T* p, const T* g, T* const* slot, int64_t i) {
+  __builtin_prefetch(p + i);
+  __builtin_prefetch(g + i);
   for (int k = 0; k < kMaxSlots; ++k) {
-    if (slots >> k & 1) ask_ahead<1>(slot[k] + i);
+    if (slots >> k & 1) __builtin_prefetch(slot[k] + i);
+  }
+}
+
+// Calls f(i, later) for all lines of n elements, `later` being what to ask for: what is ahead, past
+// the end too, for others follow; on the way back where the next leg begins; of few lines they
+// themselves, for where it was asked on a condition the compiler left it out.
+template <class T, class F>
+__attribute__((always_inline)) inline void each_line(int64_t n, Way way, F f) {
+  const bool back = way == Way::back;
+  for (int64_t end = n, begin; end > 0; end = begin) {
+    begin = back ? (end - 1) & -kLeg<T> : 0;
+    const int64_t turn = end - begin > kAhead<T> ? end - kAhead<T> : begin;
+    const int64_t next = turn == begin ? 0 : back ? begin - kLeg<T> - turn : kAhead<T>;
+    for (int64_t i = begin; i < end; i += kLineOf<T>) f(i, i + (i < turn ? kAhead<T> : next));
   }
 }
 
 template <class Rule, Decay D, bool chained, class T>
-void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars, const Chain<T>& given) {
+void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars, const Chain<T>& given,
+         Way way) {
   using E = typename Element<Rule, T>::type;
   const Rule rule = rule_of<Rule>(scalars);
   const Chain<T> chain = given;
   const T decay = scalars[kMaxScalars];
   T* const local[] = {slot[0], slot[1], slot[2]};
-  int64_t i = 0;
-  for (; n - i >= kLineOf<T>; i += kLineOf<T>) {
-    if (n - i > kAhead<T>) ask_ahead<Rule::slots>(p, g, local, i);
+  const int64_t rest = n % kLineOf<T>;
+  each_line<T>(n - rest, way, [&](int64_t i, int64_t later) __attribute__((always_inline)) {
+    ask<Rule::slots>(p, g, local, later);
 #pragma GCC ivdep
 #pragma GCC unroll 1
     for (int64_t k = 0; k < kLineOf<T>; k += sizeof(E) / sizeof(T)) {
       run_one<Rule, D, chained, E>(rule, p, g, local, i + k, decay, chain);
     }
-  }
+  });
 #pragma GCC ivdep
-  for (; i < n; ++i) run_one<Rule, D, chained, T>(rule, p, g, local, i, decay, chain);
+  for (int64_t i = n - rest; i < n; ++i) {
+    run_one<Rule, D, chained, T>(rule, p, g, local, i, decay, chain);
+  }
 }
 
 // All in one loop, so that sums are taken while memory is waited for.

@@ -14,7 +14,7 @@ inline const double* scalars_of(const Row& row, double) { return row.f64; }
 // Updates n elements; scalars end with the decay.
 template <class T>
 using Run = void (*)(T* p, const T* g, T* const* slot, int64_t n, const T* scalars,
-                     const Chain<T>& chain);
+                     const Chain<T>& chain, Way way);
 
 // The same, and sums; n is a multiple of kLanes, and gradients are transformed already.
 template <class T>

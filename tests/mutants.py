@@ -38,6 +38,12 @@ MUTANTS = [
     ("blocks.h", "change[i] = p_[even + i] - change[i]", "change[i] = p_[even + i]",
      "test_monitor.py"),
     ("blocks.h", "slot_[j] + even", "slot_[j]", "test_monitor.py"),
+    ("rule_loops.h", "end > 0; end = begin", "end > kLeg<T>; end = begin", "test_ways.py"),
+    ("pieces.h", "mirrored = borders - last;", "mirrored = first;", "test_ways.py"),
+    ("pieces.h", "while (end > begin) f(--end);", "while (end > begin + 1) f(--end);",
+     "test_ways.py"),
+    ("pipeline.cpp", "turns && went_forth", "turns", "test_ways.py"),
+    ("pipeline.cpp", "turns && went_forth", "false", "test_ways.py"),
     ("rule_loops.h", "grad = grad + decay * param", "grad = grad + decay", "test_bits.py"),
     ("rule_loops.h", "param = param * decay;", "param = param - decay;", "test_bits.py"),
     # the tail: the last element of every array, and of every block
