@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "runs.h"
 #include "summands.h"
+#include "tile_shape.h"
 
 namespace {
 
@@ -17,7 +18,7 @@ template <class T, class Read>
 class Tiles {
  public:
   static constexpr int64_t kLine = kLineOf<T>;
-  static constexpr int64_t kElements = (1 << 19) / sizeof(T) + 1024;
+  static constexpr int64_t kElements = TileShape<T>::kElements;
 
   // What follows is for the reading.
   template <class... Args>
@@ -34,8 +35,10 @@ class Tiles {
   template <class F>
   void each(const Cut& cut, int64_t begin, int64_t end, F f) {
     if (begin == end) return;
-    arrange(cut);
-    if (whole_)
+    bool in_runs = false;
+    for (int i = 0; i < count_; ++i) in_runs |= members_[i].in_short_runs;
+    shape_ = {grid_, cut, count_, *members_[0].stream, in_runs};
+    if (shape_.whole)
       each_of_rows(cut, begin, end, f);
     else
       each_of_parts(cut, begin, end, f);
@@ -56,47 +59,6 @@ class Tiles {
   }
 
  private:
-  // Tiles have whole rows; or parts of rows, where these are long.
-  void arrange(const Cut& cut) {
-    share_ = kElements / count_;
-    const bool even = cut.even(grid_.columns);
-    const int64_t columns = grid_.columns, small = kLine * 256 / columns;
-    // Rows that have one place in level 1 drive each other out.
-    pitch_ = columns + (even && columns * sizeof(T) % 1024 == 0 ? kLine : 0);
-    below_ = even ? 0 : (kBlock - 1 + columns - 1) / columns;
-    // Of neighbouring lines one fetches the other; in cache tiles had better fit level 1.
-    const int64_t least = (in_cache() ? 2 : 4) * kLine;
-    height_ = smaller(share_ / pitch_ - below_, larger(small, least)) / kLine * kLine;
-    whole_ = height_ >= smaller(2 * kLine, grid_.rows);
-    phase_ = int64_t(reinterpret_cast<uintptr_t>(members_[0].stream->data) % 64 / sizeof(T));
-    if (whole_) return;
-    const int64_t most = smaller(least, share_ / kBlock / kLine * kLine);
-    height_ = grid_.rows < 2 * kLine ? grid_.rows : most;
-    pitch_ = share_ / height_ / kLine * kLine;
-    beyond_ = even ? 0 : kBlock - 1;
-    width_ = even ? pitch_ / kBlock * kBlock : pitch_ - beyond_;
-  }
-
-  // Whether the streams are so small that most lines are near, and not in runs that take longer to
-  // find than to copy.
-  bool in_cache() const {
-    constexpr int64_t kNear = 1 << 22;  // bytes of each
-    const Stream& s = *members_[0].stream;
-    int64_t bytes = sizeof(T);
-    for (int d = 0; d < s.ndim; ++d) bytes *= s.shape[d];
-    for (int i = 0; i < count_; ++i) {
-      if (members_[i].in_short_runs) return false;
-    }
-    return bytes <= kNear;
-  }
-
-  // Rows from the given one to where those that share lines end, or small matrices.
-  int64_t rows_from(int64_t row) const {
-    const int64_t rows = grid_.rows, at = row % rows;
-    if (rows <= height_) return height_ / rows * rows - at;
-    return smaller(height_ - (at + phase_) % height_, rows - at);
-  }
-
   // Some rows at a time. What a block has of the rows above is still there.
   template <class F>
   void each_of_rows(const Cut& cut, int64_t begin, int64_t end, F f) {
@@ -106,7 +68,7 @@ class Tiles {
     for (int64_t b = begin; b < end;) {
       const int64_t start = cut.start(b), row = start / columns;
       slide(row);
-      fill(smaller(larger(bottom_ + rows_from(bottom_), row + below_ + 1), last + 1));
+      fill(smaller(larger(bottom_ + shape_.rows_from(bottom_), row + shape_.below + 1), last + 1));
       Span span = {start, start};
       for (int64_t n; b < end; ++b, span.end += n) {
         n = cut.length(b);
@@ -124,7 +86,7 @@ class Tiles {
       return;
     }
     for (int i = 0; i < count_; ++i) {
-      copy_forward(place(i, row, 0), place(i, row_, 0), (bottom_ - row) * pitch_);
+      copy_forward(place(i, row, 0), place(i, row_, 0), (bottom_ - row) * shape_.pitch);
     }
     row_ = row;
   }
@@ -143,8 +105,9 @@ class Tiles {
     stop_ = cut.start(end - 1) + cut.length(end - 1);
     for (row_ = cut.start(begin) / columns; row_ <= last; row_ = bottom_) {
       const int64_t edge = (row_ / grid_.rows + 1) * grid_.rows;
-      bottom_ = smaller(smaller(edge, last + 1), row_ + rows_from(row_));
-      for (column_ = 0; column_ < columns; column_ += width_) each_of_part(cut, begin, end, f);
+      bottom_ = smaller(smaller(edge, last + 1), row_ + shape_.rows_from(row_));
+      for (column_ = 0; column_ < columns; column_ += shape_.width)
+        each_of_part(cut, begin, end, f);
     }
     column_ = 0;
   }
@@ -156,7 +119,7 @@ class Tiles {
     for (int64_t row = row_; row < bottom_; ++row) {
       const int64_t start = row * columns + column_;
       const int64_t last =
-          smaller(end, cut.from(row * columns + smaller(column_ + width_, columns)));
+          smaller(end, cut.from(row * columns + smaller(column_ + shape_.width, columns)));
       Span& span = spans_[row - row_] = {start, start};
       for (int64_t b = larger(begin, cut.from(start)); b < last; ++b) {
         if (!filled) fill_part();
@@ -170,7 +133,8 @@ class Tiles {
   }
 
   void fill_part() {
-    const int64_t columns = grid_.columns, stop = smaller(column_ + width_, columns) + beyond_;
+    const int64_t columns = grid_.columns,
+                  stop = smaller(column_ + shape_.width, columns) + shape_.beyond;
     const int64_t rows = bottom_ - row_, apart = at_edge();
     for (int i = 0; i < count_; ++i) {
       gather(i, row_, {column_, smaller(stop, columns)}, rows);
@@ -223,7 +187,7 @@ class Tiles {
   void gather(int i, int64_t row, Span columns, int64_t rows) {
     if (members_[i].in_short_runs) {
       Batch<T> batch(members_[i].step != sizeof(T));
-      const auto done = [&] { batch.gather(pitch_); };
+      const auto done = [&] { batch.gather(shape_.pitch); };
       walk_columns(i, row, columns, rows,
                    [&](const Stretch<T>& run) { batch.add(run, members_[i].step, done); });
       return done();
@@ -254,7 +218,7 @@ class Tiles {
       Spread<T> apart = {step};
       return make(apart, run, step, next);
     }
-    transpose(run.in, run.stride, run.columns, run.rows, step, run.out, pitch_, next);
+    transpose(run.in, run.stride, run.columns, run.rows, step, run.out, shape_.pitch, next);
   }
 
   // A few columns at a time, while the lines of the next are asked for. Tiles have fewer rows
@@ -276,21 +240,21 @@ class Tiles {
       }
       read.finish();
       const char* in = reinterpret_cast<const char*>(made);
-      transpose(in, pitch, n, rows, sizeof(T), run.out + k, pitch_, in);
+      transpose(in, pitch, n, rows, sizeof(T), run.out + k, shape_.pitch, in);
     }
   }
 
   void put_columns(int i, int64_t row, Span columns, int64_t rows) const {
     if (members_[i].in_short_runs) {
       Batch<T> batch(true);
-      const auto done = [&] { batch.scatter(pitch_); };
+      const auto done = [&] { batch.scatter(shape_.pitch); };
       walk_columns(i, row, columns, rows,
                    [&](const Stretch<T>& run) { batch.add(run, members_[i].step, done); });
       return done();
     }
     walk_columns(i, row, columns, rows, [&](const Stretch<T>& run) {
       const char* in = reinterpret_cast<const char*>(run.out);
-      transpose(in, pitch_ * int64_t(sizeof(T)), run.rows, run.columns, sizeof(T),
+      transpose(in, shape_.pitch * int64_t(sizeof(T)), run.rows, run.columns, sizeof(T),
                 reinterpret_cast<T*>(run.in), run.stride / int64_t(sizeof(T)), in);
     });
   }
@@ -325,7 +289,7 @@ class Tiles {
   }
 
   T* place(int i, int64_t row, int64_t column) const {
-    return scratch_ + i * share_ + (row - row_) * pitch_ + column - column_;
+    return scratch_ + i * shape_.share + (row - row_) * shape_.pitch + column - column_;
   }
 
   // A stream in the tiles, whether the rule has changed its part of this tile, and whether several
@@ -344,12 +308,9 @@ class Tiles {
   Member members_[kMostStreams] = {};
   Span spans_[4 * kLine];  // what was worked on in each row of a part
   int count_ = 0;
-  bool whole_;
-  int64_t share_, pitch_, height_, phase_;  // of every tile
-  int64_t below_ = 0;                       // rows that a block reaches beyond the one it begins in
-  int64_t width_ = 0, beyond_ = 0;          // of parts: columns, and those that blocks reach beyond
-  int64_t row_, bottom_, column_ = 0;       // of this tile
-  int64_t stop_;                            // where the last block ends
+  TileShape<T> shape_;
+  int64_t row_, bottom_, column_ = 0;  // of this tile
+  int64_t stop_;                       // where the last block ends
 };
 
 }  // namespace

@@ -6,11 +6,12 @@ import re
 import warnings
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _validate as validate
+from ._events import KINDS, VANISHING, GradientEvent, GradientWarning, message
 from ._history import History, Recent
 from .optimizer import Optimizer
 
@@ -19,43 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientEvent", "GradientMonitor", "GradientWarning"]
 
-EXPLODING, VANISHING = KINDS = ("exploding", "vanishing")
 USUAL = 5  # steps after which it is known what is usual
 LONGEST = 1_000_000  # steps of a window: memory is 8 bytes for each and tensor
 CALM = 10  # steps without a flag after which an episode is over
 ROWS, EVENTS = 512, 1000
-
-
-class GradientWarning(UserWarning):
-    """A gradient explodes or vanishes.
-
-    Examples
-    --------
-    >>> import warnings, instep
-    >>> warnings.simplefilter("ignore", instep.GradientWarning)  # the monitor goes on to look
-    """
-
-
-class GradientEvent(NamedTuple):
-    """The begin of an episode: a gradient that was not so before.
-
-    Examples
-    --------
-    >>> import instep
-    >>> instep.GradientEvent(9, "exploding", "w", 50.0, 10.0).name
-    'w'
-    """
-
-    step: int
-    """The number of the step, from 1."""
-    kind: str
-    """``"exploding"`` or ``"vanishing"``."""
-    name: str
-    """The tensor's, which is the key of a dict, ``[0]`` in a list or ``[1]['w']`` in a group."""
-    norm: float
-    """Of its gradient."""
-    limit: float
-    """What the norm would have to be at most, or at least."""
 
 
 class GradientMonitor:
@@ -272,7 +240,7 @@ class GradientMonitor:
         for kind in KINDS if self.warn else ():
             some = [e for e in begun if e.kind == kind]
             if some:
-                warnings.warn(_message(some), GradientWarning, stacklevel=4)
+                warnings.warn(message(some), GradientWarning, stacklevel=4)
         for event in begun if self.callback else ():
             assert self.callback is not None
             self.callback(event)
@@ -314,16 +282,3 @@ class GradientMonitor:
 def _plain(name: str) -> str:
     """Return the key of a dict as it is: ``w`` for ``['w']``."""
     return name[2:-2] if re.fullmatch(r"\['[^']*'\]", name) else name
-
-
-def _message(events: list[GradientEvent]) -> str:
-    first, more = events[0], len(events) - 3
-    told = "; ".join(_told(event) for event in events[:3])
-    told += f" and {more} more" if more > 0 else ""
-    return f"step {first.step}: gradient {first.kind}: {told}"
-
-
-def _told(event: GradientEvent) -> str:
-    rule = "explodes above" if event.kind == EXPLODING else "vanishes below"
-    told = f"{event.name}: norm {event.norm:.3g}"
-    return told if np.isnan(event.limit) else f"{told}, {rule} {event.limit:.3g}"
