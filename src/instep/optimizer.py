@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from textwrap import indent
 from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
@@ -27,6 +26,7 @@ from ._options import (
     choose,
 )
 from ._rule import Rule
+from ._saving import Saved
 from ._state import Archive, State, zero_slots
 
 
@@ -36,7 +36,7 @@ class Monitor(Protocol):
     def _after_step(self, step: int) -> None: ...
 
 
-class Optimizer(Rule):
+class Optimizer(Rule, Saved):
     """What all optimizers have in common.
 
     Every hyperparameter but the flags may be a function of the number of steps taken so far.
@@ -267,7 +267,11 @@ class Optimizer(Rule):
             return self._accumulator.add(leaves)
 
     def zero_grad(self) -> None:
-        """Forget what was accumulated."""
+        """Forget what was accumulated.
+
+        Gradients that you pass to :meth:`step` are yours: they are set to zero only after a step,
+        and only with ``zero_grads=True``.
+        """
         with self._plan:
             if self._accumulator:
                 self._accumulator.plan.forget()
@@ -308,78 +312,6 @@ class Optimizer(Rule):
         options = [f"    {name}: {value!r}" for name, value in self._options.items()]
         lines = [*groups, *options, f"    steps: {self.steps}"]
         return "\n".join([f"{type(self).__name__} (", *lines, ")"])
-
-    # Saving.
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be copied or pickled: a copy would update arrays of its own."""
-        name = type(self).__name__
-        raise TypeError(f"{name} cannot be copied or pickled; use state_dict() and a new {name}")
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that a later run needs to go on, in torch's form; arrays are copies.
-
-        Schedules, also those of transforms, are functions and not part of it, but for the state of
-        those that have one (:class:`instep.schedules.ReduceOnPlateau`); nor are the parameters, the
-        arguments of transforms, and options as ``maximize``: construct the optimizer with them
-        again.
-
-        Returns
-        -------
-        dict
-            ``"optimizer"`` (the class), ``"names"`` (of the parameters), ``"state"``,
-            ``"param_groups"``, ``"transforms"`` and ``"steps"``.
-
-        Raises
-        ------
-        ValueError
-            If the list or dict of parameters no longer holds the arrays that it had at first.
-
-        Examples
-        --------
-        >>> import numpy as np, instep
-        >>> opt = instep.SGD({"w": np.ones(2)}, momentum=0.9)
-        >>> report = opt.step({"w": np.ones(2)})
-        >>> saved = opt.state_dict()
-        >>> saved["names"], saved["state"]
-        (["['w']"], {0: {'step': 1, 'momentum_buffer': array([1., 1.])}})
-        """
-        with self._plan:
-            self._structure.check_held()
-            return self._archive.write(self._plan)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` returned, if it fits; else change nothing.
-
-        Parameters are matched by name: keys of a dict may come in another order, members of a list
-        are named by their place. A hyperparameter that is a schedule here stays one.
-
-        Parameters
-        ----------
-        state_dict : dict
-            From an optimizer of the same class, with parameters of the same names and shapes.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If class, names, shapes, dtypes or hyperparameters do not fit this optimizer, or if a
-            hyperparameter was a schedule and is none here.
-
-        Examples
-        --------
-        >>> import numpy as np, instep
-        >>> opt = instep.SGD({"v": np.ones(1), "w": np.ones(2)}, momentum=0.9)
-        >>> later = instep.SGD({"w": np.ones(2), "v": np.ones(1)}, momentum=0.9)
-        >>> report = opt.step({"v": np.zeros(1), "w": np.ones(2)})
-        >>> later.load_state_dict(opt.state_dict())
-        >>> later.state["w"]["momentum_buffer"]
-        array([1., 1.])
-        """
-        with self._plan:
-            self._structure.check_held()
-            self._archive.load(self._plan, state_dict)
-            self._regroup()
-            self.zero_grad()
 
 
 Optimizer.__doc__ = f"{Optimizer.__doc__}\n{indent(parameters({}), '    ')}\n    "
