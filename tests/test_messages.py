@@ -129,19 +129,48 @@ def test_misspelt_attributes_are_refused() -> None:
     assert opt.lr == 0.25
 
 
-def test_a_schedule_that_raises_is_named() -> None:
-    wrong: Any = instep.schedules.cosine
+@pytest.mark.parametrize(
+    ("wrong", "doing", "error"),
+    [
+        (lambda t: 1 / t, "raised", ZeroDivisionError),
+        (lambda t: float("nan"), "returned", ValueError),
+        (lambda t: "0.1", "returned", TypeError),
+    ],
+)
+def test_what_is_wrong_in_a_schedule_is_told_whose_it_is(
+    wrong: Any, doing: str, error: type[Exception]
+) -> None:
     w, g = np.ones(1), np.ones(1)
     for name, act in (
         ("lr", lambda: instep.SGD([w], lr=wrong).step([g])),
         ("params[0]['lr']", lambda: instep.SGD([{"params": [w], "lr": wrong}]).step([[g]])),
         ("Scale: factor", lambda: instep.SGD([w], transforms=[instep.Scale(wrong)])),
     ):
-        with pytest.raises(TypeError, match="total_steps") as caught:
+        with pytest.raises(error) as caught:
             act()
-        note = f"{name}: raised by its schedule, which was asked for step 0"
+        note = f"{name}: {doing} by its schedule, which was asked for step 0"
         assert caught.value.__notes__ == [note]
         assert w == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "got"),
+    [
+        (instep.schedules.cosine, r"got cosine\(value, total_steps, "),
+        (lambda: 0.1, r"got <lambda>\(\)"),
+        (instep.schedules.ReduceOnPlateau, r"got the class ReduceOnPlateau \(write Reduce"),
+    ],
+)
+def test_what_is_no_schedule_is_refused_at_once(wrong: Any, got: str) -> None:
+    rule = "must be a number or a function of the steps taken; "
+    with pytest.raises(TypeError, match=f"^lr: {rule}{got}"):
+        instep.SGD([np.ones(1)], lr=wrong)
+    with pytest.raises(TypeError, match=f"^Scale: factor: {rule}{got}"):
+        instep.Scale(wrong)
+    opt = instep.SGD([np.ones(1)])
+    with pytest.raises(TypeError, match=f"^momentum: {rule}{got}"):
+        opt.param_groups[0]["momentum"] = wrong
+    assert opt.param_groups[0]["momentum"] == 0
 
 
 def test_functions_are_called_by_their_names() -> None:

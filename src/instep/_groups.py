@@ -71,7 +71,7 @@ class Rules(NamedTuple):
                 )
             check = self.checks[name]
             function = schedulable(check) and callable(value)
-            checked[name] = value if function else check(shown, value)
+            checked[name] = (validate.schedule if function else check)(shown, value)
         return checked
 
 
@@ -166,7 +166,7 @@ class ParamGroup(MutableMapping[str, Any]):
             return self._values
         now = self._values.copy()
         for name, shown, schedule in self._moving:
-            now[name] = self._rules.checks[name](shown, validate.asked(shown, schedule, step))
+            now[name] = validate.asked(shown, schedule, step, self._rules.checks[name])
         self._check_together(now, self._place)
         return now
 

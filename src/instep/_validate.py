@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -140,12 +141,37 @@ def known(name: str, names: Iterable[str]) -> str:
     return ", ".join(there) + (f" (did you mean {near}?)" if near else "")
 
 
-def asked(name: str, schedule: Callable[[int], Any], step: int) -> Any:
-    """Return what a schedule says for a step; an exception of its own is told whose it is."""
+def schedule(name: str, value: Callable[..., Any]) -> Callable[[int], Any]:
+    """Accept a function that can be called with the number of steps taken, and nothing else."""
+    if isinstance(value, type):
+        raise TypeError(
+            f"{name}: must be a number or a function of the steps taken; got the class "
+            f"{value.__name__} (write {value.__name__}(...))"
+        )
     try:
-        return schedule(step)
+        signature = inspect.signature(value)
+    except ValueError:  # some of those that are not written in Python have none
+        return value
+    try:
+        signature.bind(0)
+    except TypeError:
+        called = getattr(value, "__name__", type(value).__name__)
+        takes = ", ".join(signature.parameters)
+        raise TypeError(
+            f"{name}: must be a number or a function of the steps taken; got {called}({takes})"
+        ) from None
+    return value
+
+
+def asked(name: str, schedule: Callable[[int], Any], step: int, check: Check) -> Any:
+    """Return what a schedule says for a step, checked; what is wrong is told whose it is."""
+    doing = "raised"
+    try:
+        value = schedule(step)
+        doing = "returned"
+        return check(name, value)
     except Exception as error:
-        error.add_note(f"{name}: raised by its schedule, which was asked for step {step}")
+        error.add_note(f"{name}: {doing} by its schedule, which was asked for step {step}")
         raise
 
 

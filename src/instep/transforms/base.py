@@ -61,14 +61,14 @@ class Transform(ABC):
         """Check and convert the arguments."""
         for name in self._arguments():
             value = getattr(self, name)
-            if not callable(value):
-                object.__setattr__(self, name, self._checked(name, value))
+            check = validate.schedule if callable(value) else type(self)._check
+            object.__setattr__(self, name, check(self._shown(name), value))
 
     def _arguments(self) -> list[str]:
         return [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
 
-    def _checked(self, name: str, value: object) -> Any:
-        return type(self)._check(f"{type(self).__name__}: {name}", value)
+    def _shown(self, name: str) -> str:
+        return f"{type(self).__name__}: {name}"
 
     def _values(self, step: int) -> list[Any]:
         """Return the arguments for a step (from 1), schedules evaluated and checked."""
@@ -77,8 +77,7 @@ class Transform(ABC):
     def _value(self, name: str, value: Any, step: int) -> Any:
         if not callable(value):
             return value
-        asked = validate.asked(f"{type(self).__name__}: {name}", value, step - 1)
-        return self._checked(name, asked)
+        return validate.asked(self._shown(name), value, step - 1, type(self)._check)
 
     def schedules(self) -> dict[str, Callable[[int], float]]:
         """Return those of the arguments that are functions of the steps taken."""
