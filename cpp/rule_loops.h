@@ -149,6 +149,9 @@ void run_observed(T* p, const T* g, const T* raw, T* const* slot, int64_t n, con
   Observed<T> now;
   for (int64_t i = 0; i < n; i += kLanes) {
     T after[kLanes], added[kLanes];
+    for (int64_t k = i + kAhead<T>; k < i + kAhead<T> + kLanes; k += kLineOf<T>) {
+      ask<Rule::slots>(p, raw, local, k);
+    }
     now.grads.add(raw + i);
 #pragma GCC ivdep
     for (int64_t k = 0; k < kLanes; k += sizeof(E) / sizeof(T)) {
@@ -182,16 +185,20 @@ inline void measure_one(const Rule& rule, const T* p, const T* g, T* const* slot
 template <class Rule, Look look, class T>
 void measure_each(const T* p, const T* g, T* const* slot, int64_t n, const T* scalars, T* out) {
   using E = typename Element<Rule, T>::type;
-  constexpr int64_t count = sizeof(E) / sizeof(T);
   const Rule rule = rule_of<Rule>(scalars);
   T* const local[] = {slot[0], slot[1], slot[2]};
-  int64_t i = 0;
+  const T* const read = look == Look::measure ? p : g;
+  const int64_t rest = n % kLineOf<T>;
+  each_line<T>(n - rest, Way::forth, [&](int64_t i, int64_t later) __attribute__((always_inline)) {
+    ask<Rule::slots>(p, read, local, later);
 #pragma GCC ivdep
-  for (; n - i >= count; i += count) measure_one<Rule, look, E>(rule, p, g, local, i, out);
-  if constexpr (count > 1) {
+#pragma GCC unroll 1
+    for (int64_t k = 0; k < kLineOf<T>; k += sizeof(E) / sizeof(T)) {
+      measure_one<Rule, look, E>(rule, p, g, local, i + k, out);
+    }
+  });
 #pragma GCC ivdep
-    for (; i < n; ++i) measure_one<Rule, look, T>(rule, p, g, local, i, out);
-  }
+  for (int64_t i = n - rest; i < n; ++i) measure_one<Rule, look, T>(rule, p, g, local, i, out);
 }
 
 template <class Rule, class T>
