@@ -26,6 +26,9 @@ using std::chrono::microseconds;
 // meanwhile, and for the end of a region. Timers, and hosts of virtual machines, take a core away
 // some hundred times a second, for up to 0.2 ms: who slept then would slow three more steps.
 constexpr int kPatient = 16000, kBrief = 100, kUntilEnd = 4000;
+// So many turns the last chunk that a thread has is left to it: taken by another it would make both
+// fetch lines from one another's caches, now and in the next step, for longer than it takes.
+constexpr int kSpared = 300;
 // Longer than it takes to return to a caller whose core has just been busy with waking: or who was
 // woken in vain sleeps at once, and every second step wakes somebody.
 constexpr microseconds kAtOnce{50};
@@ -123,12 +126,22 @@ void wait_until(Member& own, int spins, Condition holds) {
   own.asleep = false;
 }
 
+// Waits for a thread at work that has one chunk left to begin.
+void spare_last(const Member& from, uint32_t region) {
+  const auto one_left = [&] {
+    const Range range = from.range.load(std::memory_order_relaxed);
+    return range.region == region && range.end - range.next == 1;
+  };
+  for (int spins = kSpared; spins > 0 && !from.asleep && one_left(); --spins) pause();
+}
+
 // Returns how many chunks it did.
 int take_part(Pool& pool, int self, uint32_t region) {
   const int threads = pool.threads.load(std::memory_order_relaxed);
   int first, done = 0;
   for (int i = 0; i < threads; ++i) {
     Member& from = pool.members[(self + i) % threads];
+    if (i > 0) spare_last(from, region);
     while (const int count = claim(from, region, Part::half, first)) {
       pool.body(pool.context, first, first + count);
       done += count;
