@@ -12,7 +12,8 @@ help:
 	@echo "make bench    compare with the reference, NumPy and torch, and with the machine's limit"
 	@echo "make docs     build the site in build/docs, warnings being errors"
 	@echo "make lint     ruff, mypy, clang-format"
-	@echo "make symbols  check that the kernels of one instruction set cannot leak into another's"
+	@echo "make symbols  check what was compiled: kernels of one instruction set that cannot leak into"
+	@echo "              another's, loops that ask for memory ahead"
 	@echo "make mutants  break the kernels in many places and see the tests fail"
 	@echo "make wheel    build sdist and wheel, and test the wheel in a clean environment"
 

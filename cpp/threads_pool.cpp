@@ -121,8 +121,8 @@ void wait_until(Member& own, int spins, Condition holds) {
   for (; spins > 0 && !holds(); --spins) pause();
   if (holds()) return;
   std::unique_lock<std::mutex> lock(own.mutex);
-  own.asleep = true;
-  own.wake.wait(lock, holds);
+  // Said anew each time: who was woken for a region that it knows would never be woken again.
+  for (own.asleep = true; !holds(); own.asleep = true) own.wake.wait(lock);
   own.asleep = false;
 }
 
