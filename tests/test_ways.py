@@ -67,18 +67,21 @@ def test_bits(
 
 
 def changed_first(opt: instep.SGD, grads: list[np.ndarray]) -> str:
-    """Return which end of the parameter a step changes first: as seen from here, while it runs."""
+    """Return which end of the parameter a step changes first: as seen from here, while it runs.
+
+    One end counts as first where it has changed before the other is looked at and has not.
+    """
     (p,) = opt.params
-    low, high = p[:1], p[-1:]
-    old = low[0], high[0]
+    old_low, old_high = p[0], p[-1]
     stepping = threading.Thread(target=opt.step, args=(grads,))
     stepping.start()
-    while (now := (low[0], high[0])) == old:
-        pass
+    low, high, low_again = old_low, old_high, old_low
+    while low == old_low and high == old_high:
+        low, high, low_again = p[0], p[-1], p[0]
     stepping.join()
-    if now[0] != old[0] and now[1] != old[1]:
-        return "not seen"
-    return "first" if now[0] != old[0] else "last"
+    if low != old_low and high == old_high:
+        return "first"
+    return "last" if high != old_high and low_again == old_low else "not seen"
 
 
 @pytest.mark.parametrize("clipped", [False, True])
@@ -89,7 +92,13 @@ def test_way(clipped: bool) -> None:
     opt = instep.SGD([np.zeros(n, np.float32)], lr=0.1, transforms=transforms)
     grads = [np.ones(n, np.float32)]
     instep.set_num_threads(1)
-    seen = [changed_first(opt, grads) for _ in range(60)]
-    usual = ["last"] * 60 if clipped else ["first", "last"] * 30
-    assert sum(a != "not seen" for a in seen) > 10
-    assert all(a in (b, "not seen") for a, b in zip(seen, usual, strict=True)), seen
+    seen: set[tuple[bool, str]] = set()  # whether a step is an odd one, and what was seen of it
+    wanted = {(odd, "last" if clipped or odd else "first") for odd in (False, True)}
+    for k in range(1000):
+        if seen >= wanted:
+            break
+        seen.add((k % 2 == 1, changed_first(opt, grads)))
+    seen -= {(False, "not seen"), (True, "not seen")}
+    assert seen <= wanted
+    if seen < wanted:
+        pytest.skip("this machine was too busy to look while a step ran")
