@@ -39,7 +39,7 @@ MUTANTS = [
      "test_monitor.py"),
     ("blocks.h", "slot_[j] + even", "slot_[j]", "test_monitor.py"),
     ("rule_loops.h", "end > 0; end = begin", "end > kLeg<T>; end = begin", "test_ways.py"),
-    ("pieces.h", "mirrored = borders - last;", "mirrored = first;", "test_ways.py"),
+    ("pieces.h", "last = borders - first;", "last = borders - first - 1;", "test_ways.py"),
     ("pieces.h", "while (end > begin) f(--end);", "while (end > begin + 1) f(--end);",
      "test_ways.py"),
     ("pipeline.cpp", "turns && went_forth", "turns", "test_ways.py"),
