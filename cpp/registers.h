@@ -8,9 +8,11 @@ namespace {
 template <class T>
 constexpr int64_t kLineOf = 64 / sizeof(T);
 
-// How far ahead of its use memory is asked for. The hardware does so too, but not past a page.
+// How far ahead of its use memory is asked for. The hardware does so too, but not past a page. By
+// 32 lines, which is how far a processor itself looks ahead in a short loop, SGD takes a quarter
+// longer.
 template <class T>
-constexpr int64_t kAhead = 32 * kLineOf<T>;
+constexpr int64_t kAhead = 48 * kLineOf<T>;
 
 // How much of each stream is gone through from its first element on where the way is back. By
 // single lines what is already in the caches would take a tenth longer, for the hardware foresees
