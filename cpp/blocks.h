@@ -207,7 +207,7 @@ class Blocks {
     const Run<T> run = run_function(false);
     each(Source::update, range, [&](int64_t k, int64_t first, int64_t n) {
       load_all(first, n);
-      run(p_, g_, slot_, n, scalars_, {}, Way::forth);
+      run(p_, g_, slot_, n, scalars_, {}, Way::onward);
       then(k, n);
       put_all(first, n);
     });

@@ -85,8 +85,10 @@ struct Op {
   uint64_t seed;
 };
 
-// Which way an update goes through memory: from the first element on, or from the last.
-enum class Way : int32_t { forth, back };
+// Which way an update goes through memory: from the first element on, or from the last. Onward is
+// forth where this thread goes on behind the last element: what is another's is not asked for, who
+// would have to fetch its own lines back.
+enum class Way : int32_t { forth, back, onward };
 
 struct Work {
   const Row* rows;

@@ -101,21 +101,17 @@ inline void ask(const T* p, const T* g, T* const* slot, int64_t i) {
   }
 }
 
-// Whether what follows the end is this thread's next: what is another's must not be asked for, who
-// would have to fetch its own lines back.
-enum class Past { next, others };
-
 // Calls f(i, later) for all lines of n elements, `later` being what to ask for: what is ahead; on
 // the way back where the next leg begins; where that is not known or all are few they themselves,
 // for where it was asked on a condition the compiler left it out.
-template <Past past, class T, class F>
+template <class T, class F>
 __attribute__((always_inline)) inline void each_line(int64_t n, Way way, F f) {
   const bool back = way == Way::back;
+  const int64_t follow = way == Way::onward ? kAhead<T> : 0;
   for (int64_t end = n, begin; end > 0; end = begin) {
     begin = back ? (end - 1) & -kLeg<T> : 0;
     const int64_t turn = end - begin > kAhead<T> ? end - kAhead<T> : begin;
-    const int64_t forth = past == Past::next ? kAhead<T> : 0;
-    const int64_t next = turn == begin ? 0 : back ? begin - kLeg<T> - turn : forth;
+    const int64_t next = turn == begin ? 0 : back ? begin - kLeg<T> - turn : follow;
     for (int64_t i = begin; i < end; i += kLineOf<T>) f(i, i + (i < turn ? kAhead<T> : next));
   }
 }
@@ -129,15 +125,14 @@ void run(T* p, const T* g, T* const* slot, int64_t n, const T* scalars, const Ch
   const T decay = scalars[kMaxScalars];
   T* const local[] = {slot[0], slot[1], slot[2]};
   const int64_t rest = n % kLineOf<T>;
-  each_line<Past::others, T>(
-      n - rest, way, [&](int64_t i, int64_t later) __attribute__((always_inline)) {
-        ask<Rule::slots>(p, g, local, later);
+  each_line<T>(n - rest, way, [&](int64_t i, int64_t later) __attribute__((always_inline)) {
+    ask<Rule::slots>(p, g, local, later);
 #pragma GCC ivdep
 #pragma GCC unroll 1
-        for (int64_t k = 0; k < kLineOf<T>; k += sizeof(E) / sizeof(T)) {
-          run_one<Rule, D, chained, E>(rule, p, g, local, i + k, decay, chain);
-        }
-      });
+    for (int64_t k = 0; k < kLineOf<T>; k += sizeof(E) / sizeof(T)) {
+      run_one<Rule, D, chained, E>(rule, p, g, local, i + k, decay, chain);
+    }
+  });
 #pragma GCC ivdep
   for (int64_t i = n - rest; i < n; ++i) {
     run_one<Rule, D, chained, T>(rule, p, g, local, i, decay, chain);
@@ -195,15 +190,14 @@ void measure_each(const T* p, const T* g, T* const* slot, int64_t n, const T* sc
   T* const local[] = {slot[0], slot[1], slot[2]};
   const T* const read = look == Look::measure ? p : g;
   const int64_t rest = n % kLineOf<T>;
-  each_line<Past::next, T>(n - rest, Way::forth,
-                           [&](int64_t i, int64_t later) __attribute__((always_inline)) {
-                             ask<Rule::slots>(p, read, local, later);
+  each_line<T>(n - rest, Way::onward, [&](int64_t i, int64_t later) __attribute__((always_inline)) {
+    ask<Rule::slots>(p, read, local, later);
 #pragma GCC ivdep
 #pragma GCC unroll 1
-                             for (int64_t k = 0; k < kLineOf<T>; k += sizeof(E) / sizeof(T)) {
-                               measure_one<Rule, look, E>(rule, p, g, local, i + k, out);
-                             }
-                           });
+    for (int64_t k = 0; k < kLineOf<T>; k += sizeof(E) / sizeof(T)) {
+      measure_one<Rule, look, E>(rule, p, g, local, i + k, out);
+    }
+  });
 #pragma GCC ivdep
   for (int64_t i = n - rest; i < n; ++i) measure_one<Rule, look, T>(rule, p, g, local, i, out);
 }
