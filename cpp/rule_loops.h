@@ -102,16 +102,16 @@ inline void ask(const T* p, const T* g, T* const* slot, int64_t i) {
 }
 
 // Calls f(i, later) for all lines of n elements, `later` being what to ask for: what is ahead; on
-// the way back where the next leg begins; where that is not known or all are few they themselves,
-// for where it was asked on a condition the compiler left it out.
+// the way back where the next leg begins; where there is none, that is not known or all are few
+// they themselves, for where it was asked on a condition the compiler left it out.
 template <class T, class F>
 __attribute__((always_inline)) inline void each_line(int64_t n, Way way, F f) {
   const bool back = way == Way::back;
-  const int64_t follow = way == Way::onward ? kAhead<T> : 0;
   for (int64_t end = n, begin; end > 0; end = begin) {
     begin = back ? (end - 1) & -kLeg<T> : 0;
     const int64_t turn = end - begin > kAhead<T> ? end - kAhead<T> : begin;
-    const int64_t next = turn == begin ? 0 : back ? begin - kLeg<T> - turn : follow;
+    const int64_t follow = begin > 0 ? begin - kLeg<T> - turn : way == Way::onward ? kAhead<T> : 0;
+    const int64_t next = turn == begin ? 0 : follow;
     for (int64_t i = begin; i < end; i += kLineOf<T>) f(i, i + (i < turn ? kAhead<T> : next));
   }
 }
