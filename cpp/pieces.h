@@ -50,11 +50,12 @@ class Pieces {
     }
     const int64_t cost = place(tensors, size);
     const int64_t chunks = std::clamp<int64_t>(cost / (kChunk * threads), 1, kMaxChunks);
-    const int64_t share = cost / (threads * chunks);
+    const int64_t more = std::min(kSooner, cost / threads);
+    const int64_t share = (cost - more) / (threads * chunks);
     parallel_for(threads, static_cast<int>(chunks), [&](int first, int last) {
       if (way == Way::back) mirror(first, last, static_cast<int>(chunks));
-      const int64_t low = share * first;
-      const int64_t high = last == threads * chunks ? cost : share * last;
+      const int64_t low = first == 0 ? 0 : more + share * first;
+      const int64_t high = last == threads * chunks ? cost : more + share * last;
       const auto place = std::upper_bound(starts_.begin(), starts_.end(), low);
       const auto stop = std::lower_bound(place, starts_.end() - 1, high);
       in_turn(way, place - starts_.begin() - 1, stop - starts_.begin(), [&](size_t i) {
@@ -74,6 +75,9 @@ class Pieces {
   static constexpr int64_t kTensorCost = 64;
   static constexpr int64_t kChunk = 4 * kBlock;
   static constexpr int64_t kMaxChunks = 64;  // of each thread: more cost some percent
+  // What the first thread has done before another has begun: that must see it, and fetch what the
+  // first has just written.
+  static constexpr int64_t kSooner = kBlock;
 
   // Calls f(i) for the numbers from `begin` to `end`, or from its end.
   template <class F>
