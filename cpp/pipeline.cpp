@@ -22,9 +22,11 @@ double trust_ratio(const Trust& trust, double x, double y) {
 }
 
 // Going back and forth spares what the cores' own caches keep from one pass to the next. It is not
-// worth it where that is little: an update of 160 MB takes a twentieth longer so; nor for arrays so
-// short that what follows one is seldom what the hardware foresees.
+// worth it where that is little: an update of 160 MB takes a twentieth longer so, one of 64 MB too
+// where caches are of 1 MiB; nor for arrays so short that what follows one is seldom what the
+// hardware foresees.
 constexpr int64_t kMostTurned = 64 << 20, kLeastEach = 64 << 10;  // bytes
+constexpr int64_t kMostTimesOwn = 16;
 
 // Bytes of a core's own cache; where the system does not say, what is usual.
 int64_t own_cache() {
@@ -218,7 +220,8 @@ Outcome Pipeline::run(int64_t step, bool check_finite, bool zero_grads,
 // Where the pass before, a sum or the last update, went forth an update goes back: it then begins
 // with what the caches still have. What they hold all of goes forth, which is quicker there.
 void Pipeline::turn() {
-  const bool turns = turned_ > get_num_threads() * own_cache();
+  const int64_t own = get_num_threads() * own_cache();
+  const bool turns = turned_ > own && turned_ <= kMostTimesOwn * own;
   const bool went_forth = way_ == Way::forth || reducer_.passes() != passes_;
   way_ = turns && went_forth ? Way::back : Way::forth;
   passes_ = reducer_.passes();
