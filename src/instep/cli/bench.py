@@ -162,6 +162,7 @@ def _measure_and_report(
     settings: Settings,
     files: tuple[Path | None, Path | None],
 ) -> None:
+    machine = describe()  # fails, if it does, before minutes of measuring
     among, notes = mode.among()
     memory = min(MEMORY, 0.9 * available_memory())
     at_once = 2 if mode.in_groups else len(among)
@@ -172,7 +173,7 @@ def _measure_and_report(
         notes.append(f"1 thread: up to {settings.alone:.0e} elements; for more add --threads 1")
     with _progress(len(cases) * len(sizes) * len(settings.threads)) as begin:
         results = run(cases, sizes, among, replace(settings, memory=memory, progress=begin))
-    title = _report(results, notes, settings, mode.show, files[0])
+    title = _report(machine, results, notes, settings, mode.show, files[0])
     if files[1]:
         mode.plot(results, files[1], title, notes)
 
@@ -182,15 +183,16 @@ def _every(json_file: Path | None, *, quick: bool, repeats: int | None) -> None:
     if not quick:
         sizes += [one("1e6", 1_000_000), one("1.6e7", 16_000_000)]
         middle = one("1e6", 1000, 1000)
-    notes = _busy()
+    machine, notes = describe(), _busy()
     samples = repeats or (QUICK_REPEATS if quick else EVERY_REPEATS)
     settings = Settings(samples, (instep.get_num_threads(),))
     with _progress(_bench_every.steps_to_take(sizes)) as begin:
         results = _bench_every.every(sizes, middle, replace(settings, progress=begin))
-    _report(results, notes, settings, _bench_every.show, json_file)
+    _report(machine, results, notes, settings, _bench_every.show, json_file)
 
 
 def _report(
+    machine: dict[str, Any],
     results: Sequence[Result],
     notes: Sequence[str],
     settings: Settings,
@@ -198,7 +200,7 @@ def _report(
     json_file: Path | None,
 ) -> str:
     """Print and write everything; return what the figures depend on."""
-    machine, date, console = describe(), today(), Console()
+    date, console = today(), Console()
     title = heading(machine, settings.dtype, date)
     console.print(title, highlight=False)
     show_table(console, results, notes)
