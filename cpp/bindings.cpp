@@ -42,6 +42,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("fork_safe") = make_fork_safe();
   m.def("active_isa", [] { return kernels().isa; });
   m.def("use_isa", [](const std::string& name) { choose_isa(name); });
+  m.def("use_divider", [](bool on) { kernels().use_divider(on); }, py::arg("on"));
   m.def("compiled_isas", &compiled_isas);
   m.def("available_isas", &available_isas);
   m.def("set_num_threads", &set_num_threads);

@@ -37,6 +37,16 @@ const Candidate kCandidates[] = {
 
 std::atomic<const Kernels*> g_kernels{nullptr};
 
+// Whether a vector of roots comes sooner from the divider than from all else: with AMD's (Zen 4)
+// Adam takes a fifth less in cache, with Intel's a quarter more.
+bool quick_divider() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amd") != 0;
+#else
+  return false;
+#endif
+}
+
 template <class Keep>
 std::vector<std::string> names(Keep keep) {
   std::vector<std::string> out;
@@ -69,7 +79,7 @@ void choose_isa(const std::string& name) {
     if (!name.empty() && name != c.name) continue;
     if (c.supported()) {
       g_kernels = c.table();
-      return;
+      return kernels().use_divider(quick_divider());
     }
     if (!name.empty()) {
       throw std::runtime_error("INSTEP_ISA: '" + name +

@@ -67,6 +67,7 @@ constexpr Kernels kKernels = {
     advances_in_bands,
     accumulate,
     reduce,
+    use_divider,
 };
 
 }  // namespace

@@ -148,6 +148,7 @@ struct Kernels {
   void (*accumulate)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param);
   void (*reduce)(const Work&, const Tensor&, int64_t begin, int64_t end, const Pass&,
                  double* partial);
+  void (*use_divider)(bool);  // for roots of float32, or what else there is; not while a step runs
 };
 
 }  // namespace instep

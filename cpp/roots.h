@@ -19,6 +19,10 @@ struct Rooted {
 
 #if defined(__AVX512DQ__)
 
+// Whether roots of floats are left to the divider all the same.
+bool g_by_divider = false;
+inline void use_divider(bool on) { g_by_divider = on; }
+
 // The instruction keeps the divider busy for more than half the time of Adam. This goes on beside
 // the division: from an estimate to 14 bits follow the root and half its reciprocal to twice as
 // many in each round (Goldschmidt 1964), and the last correction rounds as the instruction does
@@ -55,13 +59,18 @@ V rooted(V x, V estimate) {
   return add_product(less_product(root, root, x), half_inverse, root);
 }
 
+// The instructions as intrinsics without a mask make the compiler warn of what they do not use.
+inline F32s divided(F32s x) { return _mm512_maskz_sqrt_ps(__mmask16(-1), x); }
+inline F64s divided(F64s x) { return _mm512_maskz_sqrt_pd(__mmask8(-1), x); }
+
 inline F32s square_root(F32s x) {
+  if (g_by_divider) return divided(x);
   constexpr int least = (127 - 79) << 23, end = 255 << 23;
   const __m512i bits = _mm512_castps_si512(x),
                 above = _mm512_sub_epi32(bits, _mm512_set1_epi32(least));
   const __mmask16 usual = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32(end - least));
   const __mmask16 zero = _mm512_testn_epi32_mask(bits, bits);
-  if (__builtin_expect(!_kortestc_mask16_u8(usual, zero), 0)) return _mm512_sqrt_ps(x);
+  if (__builtin_expect(!_kortestc_mask16_u8(usual, zero), 0)) return divided(x);
   return rooted<1, F32s>(x, _mm512_maskz_rsqrt14_ps(usual, x));
 }
 
@@ -71,9 +80,13 @@ inline F64s square_root(F64s x) {
                 above = _mm512_sub_epi64(bits, _mm512_set1_epi64(least));
   const __mmask8 usual = _mm512_cmplt_epu64_mask(above, _mm512_set1_epi64(end - least));
   const __mmask8 zero = _mm512_testn_epi64_mask(bits, bits);
-  if (__builtin_expect(!_kortestc_mask8_u8(usual, zero), 0)) return _mm512_sqrt_pd(x);
+  if (__builtin_expect(!_kortestc_mask8_u8(usual, zero), 0)) return divided(x);
   return rooted<2, F64s>(x, _mm512_maskz_rsqrt14_pd(usual, x));
 }
+
+#else
+
+inline void use_divider(bool) {}
 
 #endif
 

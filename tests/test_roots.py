@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 
 import instep
-from instep import Adadelta
+from instep import Adadelta, _core
 
 CHUNK = 1 << 20
 FLOATS = 1 << 31  # of float32, without those with a sign
 BITS = 52  # behind the binary point of float64
+
+
+@pytest.fixture(autouse=True)
+def _beside_the_divider() -> None:
+    """Also where kernels leave roots to the divider, for it is quicker."""
+    _core.use_divider(on=False)
 
 
 def rooter(count: int, dtype: type) -> Callable[[np.ndarray], np.ndarray]:
@@ -79,6 +85,15 @@ def test_float64_of_every_magnitude() -> None:
     for _ in range(16):
         check(root, rng.integers(0, 1 << 63, CHUNK, dtype=np.uint64).view(np.float64))
     check(root, np.resize([5e-324, 2.3e-308, 1.0, np.inf, 1.7e308, np.nan, 1e-270, 2.0], CHUNK))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_by_the_divider(dtype: type) -> None:
+    _core.use_divider(on=True)
+    rng = np.random.default_rng(0)
+    pattern = np.uint32 if dtype is np.float32 else np.uint64
+    values = rng.integers(0, np.iinfo(pattern).max // 2, CHUNK, dtype=pattern).view(dtype)
+    check(rooter(CHUNK, dtype), values)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
