@@ -210,7 +210,7 @@ MUTANTS = [
     ("threads_pool.cpp", "* (chunks - 1) / kWorthWaking", "* 0 / kWorthWaking", "test_threads.py"),
     ("threads_pool.cpp", "pool.context, first, first + count", "pool.context, first, first + 1",
      "test_threads.py"),
-    ("pieces.h", "cost : share * last", "cost : share * (first + 1)", "test_threads.py"),
+    ("pieces.h", "cost : more + share * last", "cost : more + share * (first + 1)", "test_threads.py"),
     ("plan.cpp", "std::fill(sums_.begin(), sums_.end(), 0.0);", "", "test_accumulate.py"),
     ("plan.cpp", "std::fill(counts_.begin(), counts_.end(), 0);", "", "test_accumulate.py"),
     ("runs.h", "copy_run<T>(column_[k], step_,", "copy_run<T>(column_[k], sizeof(T),",
