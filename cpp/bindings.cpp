@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdlib>
+#include <optional>
 
 #include "dispatch.h"
 #include "parallel.h"
@@ -26,6 +27,12 @@ py::object finish(Plan& plan, const py::object& sums) {
   return plan.finish(sums.is_none() ? nullptr : sums.cast<Plan*>());
 }
 
+// What is not given is as suits the processor.
+void tune(std::optional<bool> divider, std::optional<int> lines_ahead) {
+  const Tuning suits = suited();
+  kernels().tune({divider.value_or(suits.divider), lines_ahead.value_or(suits.lines_ahead)});
+}
+
 void choose_isa_at_import() {
   const char* name = std::getenv("INSTEP_ISA");
   try {
@@ -42,7 +49,8 @@ PYBIND11_MODULE(_core, m) {
   m.attr("fork_safe") = make_fork_safe();
   m.def("active_isa", [] { return kernels().isa; });
   m.def("use_isa", [](const std::string& name) { choose_isa(name); });
-  m.def("use_divider", [](bool on) { kernels().use_divider(on); }, py::arg("on"));
+  m.def("tune", &tune, py::kw_only(), py::arg("divider") = py::none(),
+        py::arg("lines_ahead") = py::none());
   m.def("compiled_isas", &compiled_isas);
   m.def("available_isas", &available_isas);
   m.def("set_num_threads", &set_num_threads);

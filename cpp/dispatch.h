@@ -10,6 +10,7 @@ namespace instep {
 const Kernels& kernels();
 std::vector<std::string> compiled_isas();   // best first
 std::vector<std::string> available_isas();  // those of them that this CPU can run
+Tuning suited();                            // to this CPU
 
 // Empty: the best. Throws std::runtime_error for a name unknown or not supported here.
 void choose_isa(const std::string& name);

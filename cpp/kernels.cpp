@@ -67,7 +67,7 @@ constexpr Kernels kKernels = {
     advances_in_bands,
     accumulate,
     reduce,
-    use_divider,
+    tune,
 };
 
 }  // namespace

@@ -127,6 +127,12 @@ struct RuleInfo {
   const uint32_t* slots;  // for each variant, a bit for each slot that it uses
 };
 
+// What is quickest on the processor at hand; results are the same with any other.
+struct Tuning {
+  bool divider;         // for roots of float32, or else what there is
+  int32_t lines_ahead;  // of its use memory is asked for
+};
+
 // One table per instruction set. `update` and `observe` work on the elements [begin, end) of one
 // tensor, begin being a multiple of kBlock, the others on its blocks [begin, end), of which they
 // write one number each. `observe` is an update that also writes sums of squares, of every kBlock
@@ -148,7 +154,7 @@ struct Kernels {
   void (*accumulate)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param);
   void (*reduce)(const Work&, const Tensor&, int64_t begin, int64_t end, const Pass&,
                  double* partial);
-  void (*use_divider)(bool);  // for roots of float32, or what else there is; not while a step runs
+  void (*tune)(const Tuning&);  // not while a step runs
 };
 
 }  // namespace instep

@@ -3,6 +3,7 @@
 #pragma once
 #include "kernels.h"
 #include "registers.h"
+#include "tuning.h"
 
 namespace {
 
@@ -100,12 +101,12 @@ void walk_planes(const Stream& s, int64_t first, int64_t n, F f) {
 template <int step, class T>
 __attribute__((always_inline)) inline void copy_every(const T* from, T* to, int64_t n) {
   constexpr int64_t kLine = kLineOf<T>;
-  constexpr int64_t ahead = step < 0 ? -kAhead<T> : kAhead<T>;
+  const int64_t later = step < 0 ? -ahead<T>() : ahead<T>();
   const bool long_enough = n >= kBlock / 4;
   int64_t i = 0;
   for (; n - i >= kLine; i += kLine) {
     for (int64_t k = 0; long_enough && k < kLine * (step < 0 ? -step : step); k += kLine) {
-      __builtin_prefetch(from + step * i + ahead + (step < 0 ? -k : k));
+      __builtin_prefetch(from + step * i + later + (step < 0 ? -k : k));
     }
 #pragma GCC unroll 1
     for (int64_t j = i; j < i + kLine; ++j) to[j] = from[step * j];

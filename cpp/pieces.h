@@ -51,11 +51,13 @@ class Pieces {
     const int64_t cost = place(tensors, size);
     const int64_t chunks = std::clamp<int64_t>(cost / (kChunk * threads), 1, kMaxChunks);
     const int64_t more = std::min(kSooner, cost / threads);
-    const int64_t share = (cost - more) / (threads * chunks);
+    const int64_t all = threads * chunks, share = (cost - more) / all;
+    const auto cut = [=](int64_t chunk) {
+      return chunk == 0 ? 0 : chunk == all ? cost : more + share * chunk;
+    };
     parallel_for(threads, static_cast<int>(chunks), [&](int first, int last) {
       if (way == Way::back) mirror(first, last, static_cast<int>(chunks));
-      const int64_t low = first == 0 ? 0 : more + share * first;
-      const int64_t high = last == threads * chunks ? cost : more + share * last;
+      const int64_t low = cut(first), high = cut(last);
       const auto place = std::upper_bound(starts_.begin(), starts_.end(), low);
       const auto stop = std::lower_bound(place, starts_.end() - 1, high);
       in_turn(way, place - starts_.begin() - 1, stop - starts_.begin(), [&](size_t i) {

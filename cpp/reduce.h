@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "registers.h"
 #include "scalar_math.h"
+#include "tuning.h"
 
 namespace {
 

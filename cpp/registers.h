@@ -8,22 +8,11 @@ namespace {
 template <class T>
 constexpr int64_t kLineOf = 64 / sizeof(T);
 
-// How far ahead of its use memory is asked for. The hardware does so too, but not past a page. By
-// 32 lines, which is how far a processor itself looks ahead in a short loop, SGD takes a quarter
-// longer.
-template <class T>
-constexpr int64_t kAhead = 48 * kLineOf<T>;
-
 // How much of each stream is gone through from its first element on where the way is back. By
 // single lines what is already in the caches would take a tenth longer, for the hardware foresees
 // less.
 template <class T>
 constexpr int64_t kLeg = 1024 * kLineOf<T>;
-
-template <int n, class T>
-inline void ask_ahead(const T* x) {
-  for (int k = 0; k < n; k += kLineOf<T>) __builtin_prefetch(x + kAhead<T> + k);
-}
 
 // Bytes of the widest there are; and of those to convert to, which takes longer to 64 than twice to
 // 32 where 64 are two uops.

@@ -2,6 +2,7 @@
 // same bits.
 #pragma once
 #include "registers.h"
+#include "tuning.h"
 #if defined(__AVX512DQ__)
 #include <immintrin.h>
 #endif
@@ -18,10 +19,6 @@ struct Rooted {
 };
 
 #if defined(__AVX512DQ__)
-
-// Whether roots of floats are left to the divider all the same.
-bool g_by_divider = false;
-inline void use_divider(bool on) { g_by_divider = on; }
 
 // The instruction keeps the divider busy for more than half the time of Adam. This goes on beside
 // the division: from an estimate to 14 bits follow the root and half its reciprocal to twice as
@@ -64,7 +61,7 @@ inline F32s divided(F32s x) { return _mm512_maskz_sqrt_ps(__mmask16(-1), x); }
 inline F64s divided(F64s x) { return _mm512_maskz_sqrt_pd(__mmask8(-1), x); }
 
 inline F32s square_root(F32s x) {
-  if (g_by_divider) return divided(x);
+  if (g_tuning.divider) return divided(x);
   constexpr int least = (127 - 79) << 23, end = 255 << 23;
   const __m512i bits = _mm512_castps_si512(x),
                 above = _mm512_sub_epi32(bits, _mm512_set1_epi32(least));
@@ -83,10 +80,6 @@ inline F64s square_root(F64s x) {
   if (__builtin_expect(!_kortestc_mask8_u8(usual, zero), 0)) return divided(x);
   return rooted<2, F64s>(x, _mm512_maskz_rsqrt14_pd(usual, x));
 }
-
-#else
-
-inline void use_divider(bool) {}
 
 #endif
 

@@ -4,6 +4,7 @@
 #include "reduce.h"
 #include "roots.h"
 #include "transforms.h"
+#include "tuning.h"
 
 namespace {
 
@@ -106,13 +107,14 @@ inline void ask(const T* p, const T* g, T* const* slot, int64_t i) {
 // they themselves, for where it was asked on a condition the compiler left it out.
 template <class T, class F>
 __attribute__((always_inline)) inline void each_line(int64_t n, Way way, F f) {
+  const int64_t far = ahead<T>();
   const bool back = way == Way::back;
   for (int64_t end = n, begin; end > 0; end = begin) {
     begin = back ? (end - 1) & -kLeg<T> : 0;
-    const int64_t turn = end - begin > kAhead<T> ? end - kAhead<T> : begin;
-    const int64_t follow = begin > 0 ? begin - kLeg<T> - turn : way == Way::onward ? kAhead<T> : 0;
+    const int64_t turn = end - begin > far ? end - far : begin;
+    const int64_t follow = begin > 0 ? begin - kLeg<T> - turn : way == Way::onward ? far : 0;
     const int64_t next = turn == begin ? 0 : follow;
-    for (int64_t i = begin; i < end; i += kLineOf<T>) f(i, i + (i < turn ? kAhead<T> : next));
+    for (int64_t i = begin; i < end; i += kLineOf<T>) f(i, i + (i < turn ? far : next));
   }
 }
 
@@ -150,8 +152,8 @@ void run_observed(T* p, const T* g, const T* raw, T* const* slot, int64_t n, con
   Observed<T> now;
   for (int64_t i = 0; i < n; i += kLanes) {
     T after[kLanes], added[kLanes];
-    for (int64_t k = i + kAhead<T>; k < i + kAhead<T> + kLanes; k += kLineOf<T>) {
-      ask<Rule::slots>(p, raw, local, k);
+    for (int64_t k = 0; k < kLanes; k += kLineOf<T>) {
+      ask<Rule::slots>(p, raw, local, i + ahead<T>() + k);
     }
     now.grads.add(raw + i);
 #pragma GCC ivdep

@@ -17,9 +17,11 @@ BITS = 52  # behind the binary point of float64
 
 
 @pytest.fixture(autouse=True)
-def _beside_the_divider() -> None:
+def _beside_the_divider() -> Iterator[None]:
     """Also where kernels leave roots to the divider, for it is quicker."""
-    _core.use_divider(on=False)
+    _core.tune(divider=False)
+    yield
+    _core.tune()
 
 
 def rooter(count: int, dtype: type) -> Callable[[np.ndarray], np.ndarray]:
@@ -89,7 +91,7 @@ def test_float64_of_every_magnitude() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_by_the_divider(dtype: type) -> None:
-    _core.use_divider(on=True)
+    _core.tune(divider=True)
     rng = np.random.default_rng(0)
     pattern = np.uint32 if dtype is np.float32 else np.uint64
     values = rng.integers(0, np.iinfo(pattern).max // 2, CHUNK, dtype=pattern).view(dtype)
