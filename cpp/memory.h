@@ -96,6 +96,36 @@ void walk_planes(const Stream& s, int64_t first, int64_t n, F f) {
   part(n - head - rows * columns);
 }
 
+// Of the elements from x on every second or third, as many as a vector has.
+template <int step, class V, class T, int... j>
+V every(const T* x, Pack<j...>) {
+  constexpr int n = sizeof...(j);
+  V a, b, c;
+  __builtin_memcpy(&a, x, sizeof a);
+  __builtin_memcpy(&b, x + n, sizeof b);
+  if constexpr (step == 2) return __builtin_shufflevector(a, b, (2 * j)...);
+  __builtin_memcpy(&c, x + (step - 1) * n, sizeof c);
+  a = __builtin_shufflevector(a, b, (3 * j < 2 * n ? 3 * j : 0)...);
+  return __builtin_shufflevector(a, c, (3 * j < 2 * n ? j : 3 * j - n)...);
+}
+
+// A cache line of them. Backwards the compiler makes vectors itself; forth it would read no further
+// than to the last one, and take a quarter of them one by one.
+template <int step, class T>
+__attribute__((always_inline)) inline void copy_line(const T* from, T* to) {
+  if constexpr (step < 0) {
+#pragma GCC unroll 1
+    for (int64_t j = 0; j < kLineOf<T>; ++j) to[j] = from[step * j];
+  } else {
+    constexpr int kCount = Vector<T, kWidest>::kCount;
+    using V = Register<T, kWidest>;
+    for (int64_t j = 0; j < kLineOf<T>; j += kCount) {
+      const V out = every<step, V>(from + step * j, typename Below<kCount>::Each());
+      __builtin_memcpy(to + j, &out, sizeof out);
+    }
+  }
+}
+
 // Of n elements every `step`-th, a cache line of them at a time, while those are asked for that
 // follow in memory, where that is much.
 template <int step, class T>
@@ -104,12 +134,11 @@ __attribute__((always_inline)) inline void copy_every(const T* from, T* to, int6
   const int64_t later = step < 0 ? -ahead<T>() : ahead<T>();
   const bool long_enough = n >= kBlock / 4;
   int64_t i = 0;
-  for (; n - i >= kLine; i += kLine) {
+  for (; n - i > kLine; i += kLine) {
     for (int64_t k = 0; long_enough && k < kLine * (step < 0 ? -step : step); k += kLine) {
       __builtin_prefetch(from + step * i + later + (step < 0 ? -k : k));
     }
-#pragma GCC unroll 1
-    for (int64_t j = i; j < i + kLine; ++j) to[j] = from[step * j];
+    copy_line<step>(from + step * i, to + i);
   }
   for (; i < n; ++i) to[i] = from[step * i];
 }

@@ -219,6 +219,7 @@ MUTANTS = [
     ("tiles.h", "Spread<T> apart = {step};", "Spread<T> apart = {sizeof(T)};", "test_tiles.py"),
     ("columns.h", "!read.takes(grid.step) || ", "", "test_tiles.py"),
     ("memory.h", "copy_every<3>", "copy_every<2>", "test_tiles.py"),
+    ("memory.h", "3 * j - n)", "3 * j - n + 1)", "test_tiles.py"),
     ("blocks.h", "grid_of(*streams[i], streams[i] == &tensor_.places)", "grid_of(*streams[i])",
      "test_tiles.py"),
     ("tiles.h", "grid_of(s, is_made(s))", "grid_of(s)", "test_tiles.py"),
