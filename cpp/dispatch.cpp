@@ -57,7 +57,7 @@ std::string joined(const std::vector<std::string>& words) {
 const Kernels& kernels() { return *g_kernels; }
 
 // With AMD's divider (Zen 4) Adam takes a fifth less in cache, with Intel's a quarter more. An AMD
-// (Zen 3) that is asked for 16 lines ahead takes 0.86 to 0.92 of the time for norms in memory and
+// (Zen 3) that is asked for 16 lines ahead takes 0.86 to 0.95 of the time for norms in memory and
 // 0.93 to 0.99 for updates; on an Intel SGD takes a quarter longer by 32 than by 48.
 Tuning suited() {
 #if defined(__x86_64__)
