@@ -111,7 +111,7 @@ class BandedAdvance {
     const Stream& p = tensor_.logical->param;
     const auto read = advanced(chain);
     Bands<T, SumSquares<T>, decltype(advanced(chain))>(p, grid_of(p), cut_, {}, read)
-        .reduce(begin, end, of_measured, of_param);
+        .reduce(begin, end, of_measured - begin, of_param - begin);
   }
 
  private:

@@ -16,22 +16,14 @@ template <class T, class F, class Read>
 class Bands {
  public:
   Bands(const Stream& stream, const Grid& grid, const Cut& cut, F f, Read read)
-      : stream_(stream), grid_(grid), blocks_(cut.blocks()), f_(f), read_(read) {}
+      : stream_(stream), grid_(grid), cut_(cut), f_(f), read_(read) {}
 
-  // Writes the numbers of the blocks [begin, end); and those of the stream as it is, where what is
-  // made of it is read in a way that sums both.
+  // Writes the numbers of the blocks [begin, end), those of all being at `partial`; and those of
+  // the stream as it is, where what is made of it is read in a way that sums both.
   void reduce(int64_t begin, int64_t end, double* partial, double* as_is = nullptr) {
-    if (begin == end) return;
-    begin_ = begin;
-    end_ = end;
     partial_[0] = partial;
     if constexpr (kSums > 1) partial_[1] = as_is;
-    const int64_t last = (end - 1) / blocks_;
-    for (row_ = begin / blocks_; row_ <= last; row_ += rows_) {
-      rows_ = smaller(kMost, last + 1 - row_);
-      groups_ = (rows_ + kLine - 1) / kLine;
-      reduce_band();
-    }
+    each_part(cut_, grid_.rows, begin, end, [this](const Part& part) { reduce(part); });
   }
 
  private:
@@ -67,6 +59,15 @@ class Bands {
 
   static const T* elements(const char* at) { return reinterpret_cast<const T*>(at); }
 
+  void reduce(const Part& part) {
+    columns_ = {part.blocks.begin * kBlock, smaller(part.blocks.end * kBlock, grid_.columns)};
+    for (row_ = part.rows.begin; row_ < part.rows.end; row_ += rows_) {
+      rows_ = smaller(kMost, part.rows.end - row_);
+      groups_ = (rows_ + kLine - 1) / kLine;
+      reduce_band();
+    }
+  }
+
   void reduce_band() {
     Chunk now = {};
     each_chunk([&](const Chunk& later) {
@@ -78,12 +79,12 @@ class Bands {
 
   template <class Next>
   void each_chunk(Next next) const {
-    Chunk chunk = {{}, 0, grid_.rows - row_, 0, 0};
+    Chunk chunk = {{}, 0, grid_.rows - row_, columns_.begin, columns_.begin};
     const auto pass = [&] {
       if (chunk.begin < chunk.end) next(chunk);
       chunk.begin = chunk.end;
     };
-    walk(stream_, row_ * grid_.columns, grid_.columns,
+    walk(stream_, row_ * grid_.columns + columns_.begin, columns_.end - columns_.begin,
          [&](const char* in, int64_t stride, int64_t count) {
            for (bool first = true; count > 0; --count, in += stride, first = false) {
              chunk.stride = chunk.begin == chunk.end ? stride : first ? 0 : chunk.stride;
@@ -176,11 +177,11 @@ class Bands {
 
   // The numbers of the block-th block of each row.
   void write(int64_t block, const LaneSums& lanes, double* partial) const {
+    const int64_t blocks = cut_.blocks();
     for (int64_t h = 0; h < rows_; h += kWidth) {
       const Doubles sums = totals(lanes, h);
       for (int64_t i = 0; i < smaller(kWidth, rows_ - h); ++i) {
-        const int64_t b = (row_ + h + i) * blocks_ + block;
-        if (begin_ <= b && b < end_) partial[b - begin_] = sums[i];
+        partial[(row_ + h + i) * blocks + block] = sums[i];
       }
     }
   }
@@ -201,10 +202,10 @@ class Bands {
 
   const Stream& stream_;
   const Grid grid_;
-  const int64_t blocks_;  // of a row
+  const Cut cut_;
   const F f_;
   Read read_;
-  int64_t begin_, end_;
+  Span columns_;
   double* partial_[kSums];
   int64_t row_, rows_, groups_;  // of this band
   Chunk brought_;

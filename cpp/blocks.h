@@ -91,6 +91,13 @@ class Blocks {
     });
   }
 
+  // Whether that is done in bands.
+  bool reduces_in_bands(const Pass& pass) {
+    arrays_ = &logical_of(tensor_);
+    return !as_it_is(pass.source) &&
+           reduced_by_columns({pass, {{pass.cut}, 0, 0}, tensor_.size}, nullptr);
+  }
+
  private:
   using BlockTiles = Tiles<T, Drawn<T>>;
 

@@ -20,8 +20,9 @@ double reduced(const Pass& pass, const T* x, int64_t first, int64_t n) {
   return reduce_block(pass.kind, pass.scales ? pass.scales[first / pass.unit] : 1, x, n);
 }
 
-// Each returns false where that is not for this stream. Apart, so that only those who need them
-// have tiles or bands on their stack.
+// Each returns false where that is not for this stream. Without a place for the numbers nothing is
+// done, and true is for bands only. Apart, so that only those who need them have tiles or bands on
+// their stack.
 template <class T>
 struct Columns {
   const Pass& pass;
@@ -32,14 +33,16 @@ struct Columns {
   __attribute__((noinline)) bool in_bands(F f, Read read, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
     if (!read.takes(grid.step) || !banded(s, grid, range.cut, size)) return false;
-    Bands<T, F, Read>(s, grid, range.cut, f, read).reduce(range.begin, range.end, partial);
+    if (!partial) return true;
+    Bands<T, F, Read>(s, grid, range.cut, f, read)
+        .reduce(range.begin, range.end, partial - range.begin);
     return true;
   }
 
   template <class F>
   __attribute__((noinline)) bool in_planes(F f, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
-    if (!planar<T>(grid, range.cut, size)) return false;
+    if (!partial || !planar<T>(grid, range.cut, size)) return false;
     Planes<T, F>(s, grid, range.cut, size, f).reduce(range.begin, range.end, partial);
     return true;
   }
@@ -47,7 +50,7 @@ struct Columns {
   template <class Read>
   __attribute__((noinline)) bool in_tiles(Read read, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
-    if (grid.columns == 0 || grid.step != sizeof(T)) return false;
+    if (!partial || grid.columns == 0 || grid.step != sizeof(T)) return false;
     alignas(64) T scratch[Tiles<T, Read>::kElements];
     Tiles<T, Read> tiles(grid, scratch, read);
     tiles.add(s);

@@ -15,6 +15,10 @@ struct Grid {
   bool operator==(const Grid& g) const { return rows == g.rows && columns == g.columns; }
 };
 
+struct Span {
+  int64_t begin, end;
+};
+
 inline int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -70,10 +74,33 @@ struct Cut {
   bool even(int64_t columns) const {
     return unit == columns || (columns % kBlock == 0 && unit % columns == 0);
   }
+  // Whether units have several blocks, of which the last is not so short that the others would be
+  // an unfair share.
+  bool wide() const { return unit > kBlock && 6 * unit >= 5 * kBlock * blocks(); }
   // The first block that starts there or behind.
   int64_t from(int64_t place) const {
     return place / unit * blocks() + (place % unit + kBlock - 1) / kBlock;
   }
 };
+
+// The blocks of a matrix that are in some rows and, counted in each row, in some places.
+struct Part {
+  Span rows, blocks;
+};
+
+// Calls f(part) for what the numbers [begin, end) stand for. Wide rows are not cut by rows: blocks
+// are counted down the columns, so that of an F-ordered array a thread has one piece of memory, and
+// nearly what it has at the update.
+template <class F>
+void each_part(const Cut& cut, int64_t rows, int64_t begin, int64_t end, F f) {
+  const int64_t blocks = cut.blocks();
+  if (!cut.wide()) return f(Part{{begin / blocks, end / blocks}, {0, blocks}});
+  for (int64_t n, columns; begin < end; begin += n * columns) {
+    const int64_t row = begin % rows, column = begin / rows;
+    n = smaller(rows - row, end - begin);
+    columns = n == rows ? (end - begin) / rows : 1;
+    f(Part{{row, row + n}, {column, column + columns}});
+  }
+}
 
 }  // namespace

@@ -52,6 +52,12 @@ void reduce(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, 
   with_blocks(work, tensor, [&](auto& blocks) { blocks.reduce(begin, end, pass, partial); });
 }
 
+bool reduces_in_bands(const Work& work, const Tensor& tensor, const Pass& pass) {
+  bool found = false;
+  with_blocks(work, tensor, [&](auto& blocks) { found = blocks.reduces_in_bands(pass); });
+  return found;
+}
+
 #define INSTEP_STRING2(x) #x
 #define INSTEP_STRING(x) INSTEP_STRING2(x)
 #define INSTEP_CONCAT2(a, b) a##b
@@ -67,6 +73,7 @@ constexpr Kernels kKernels = {
     advances_in_bands,
     accumulate,
     reduce,
+    reduces_in_bands,
     tune,
 };
 

@@ -110,7 +110,7 @@ V every(const T* x, Pack<j...>) {
 }
 
 // A cache line of them. Backwards the compiler makes vectors itself; forth it would read no further
-// than to the last one, and take a quarter of them one by one.
+// than to the last one, and take a quarter of them one by one: what is read here may lie behind it.
 template <int step, class T>
 __attribute__((always_inline)) inline void copy_line(const T* from, T* to) {
   if constexpr (step < 0) {
@@ -134,7 +134,7 @@ __attribute__((always_inline)) inline void copy_every(const T* from, T* to, int6
   const int64_t later = step < 0 ? -ahead<T>() : ahead<T>();
   const bool long_enough = n >= kBlock / 4;
   int64_t i = 0;
-  for (; n - i > kLine; i += kLine) {
+  for (; n - i >= kLine + (step > 0); i += kLine) {
     for (int64_t k = 0; long_enough && k < kLine * (step < 0 ? -step : step); k += kLine) {
       __builtin_prefetch(from + step * i + later + (step < 0 ? -k : k));
     }

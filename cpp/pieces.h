@@ -19,13 +19,24 @@ inline int64_t whole(const Tensor& t) { return t.size; }
 // are far apart in the walk, after as many rows as fill some cache lines of each column. Of fewer
 // rows each thread has a share, although some read the same lines; but not where nothing else is
 // done than read one array: there one thread is faster than two that have half of each column, for
-// the hardware fetches the rest for both.
-int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads);
+// the hardware fetches the rest for both. Of many columns of blocks each is one piece of memory.
+struct Grain {
+  Source source;
+  bool columns = false;  // blocks are counted down these
+
+  int64_t operator()(const Tensor& t, int64_t size, int threads) const;
+
+ private:
+  int64_t rows_of(const Tensor& t, int64_t rows, int threads) const;
+};
+
+// Whether blocks of what goes in bands are counted down the columns (each_part in grid.h).
+bool wide(const Tensor& t);
 
 // Whether threads that divide a tensor in two ways, for its update and for sums, would be slower
 // than one of them alone: where some of its columns share a page, all of them fetch what others
 // write.
-bool better_whole(const Tensor& t);
+bool better_whole(const Work& work, const Tensor& t);
 
 class Pieces {
  public:
@@ -37,10 +48,11 @@ class Pieces {
   }
 
   // Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every
-  // active tensor, in chunks of equal cost. Pieces begin at multiples of kBlock; what is read for
-  // the source decides at which. On the way back each thread begins with what it would end with.
-  template <class Size, class F>
-  void each(const Tensors& tensors, Source source, Size size, F f, Way way = Way::forth) {
+  // active tensor, in chunks of equal cost. Pieces begin at multiples of grain_of(tensor, size,
+  // threads), which is one of kBlock. On the way back each thread begins with what it would end
+  // with.
+  template <class By, class Size, class F>
+  void each(const Tensors& tensors, By grain_of, Size size, F f, Way way = Way::forth) {
     const int threads = threads_of(tensors);
     if (threads == 1) {
       return in_turn(way, 0, tensors.size(), [&](size_t i) {
@@ -63,7 +75,7 @@ class Pieces {
       in_turn(way, place - starts_.begin() - 1, stop - starts_.begin(), [&](size_t i) {
         const Tensor& t = tensors[i];
         if (starts_[i] == starts_[i + 1]) return;
-        const int64_t n = size(t), grain = t.whole ? n : grain_of(t, source, n, threads);
+        const int64_t n = size(t), grain = t.whole ? n : grain_of(t, n, threads);
         const int64_t begin = border(low - starts_[i], n, grain);
         const int64_t end = border(high - starts_[i], n, grain);
         if (begin < end) f(t, begin, end);

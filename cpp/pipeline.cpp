@@ -77,7 +77,6 @@ void Pipeline::prepare() {
     bytes += bytes_of(t);
     t.first_row = rows;
     rows += t.rows;
-    t.whole = rule().two_passes && better_whole(t);
   }
   const bool turns = bytes <= kMostTurned && int64_t(tensors.size()) * kLeastEach <= bytes;
   turned_ = turns ? bytes : 0;
@@ -181,11 +180,13 @@ void Pipeline::apply(const Transform& transform, size_t place, Outcome& outcome)
 
 // The first pass of a rule of two: slots, and the norms from which each tensor's trust follows.
 void Pipeline::advance() {
+  const Work w = work();
+  for (Tensor& t : tensors) t.whole = better_whole(w, t);
   Numbers &x = of_params_, &y = of_measured_;
   const Source measured = rule().measures_gradient ? Source::gradient : Source::measured;
-  reducer_.advance(work(), tensors, measured, x, y);
-  reducer_.norms_from(work(), tensors, Source::param, Unit::tensor, x);
-  reducer_.norms_from(work(), tensors, measured, Unit::tensor, y);
+  reducer_.advance(w, tensors, measured, x, y);
+  reducer_.norms_from(w, tensors, Source::param, Unit::tensor, x);
+  reducer_.norms_from(w, tensors, measured, Unit::tensor, y);
   for (const Tensor& t : tensors) {
     trust_[t.index] = trust_ratio(rows[t.row].trust, x[t.index], y[t.index]);
   }
@@ -238,7 +239,7 @@ void Pipeline::update(bool zero_grads) {
   const auto update = [&w](const Tensor& t, int64_t begin, int64_t end) {
     kernels().update(w, t, begin, end);
   };
-  pieces_.each(tensors, Source::update, whole, update, way_);
+  pieces_.each(tensors, Grain{Source::update}, whole, update, way_);
 }
 
 // Sums of squares become norms.

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "grid.h"
-
 namespace instep {
 namespace {
 
@@ -51,43 +49,7 @@ void unit_totals(Unit unit, bool maximum, Numbers& each) {
   std::fill(each.begin(), each.end(), total);
 }
 
-// The grid that a pass is laid out by, as in blocks.h: that of the first array that has one.
-Grid grid_for(const Tensor& t, Source source) {
-  const Arrays& arrays = source == Source::update ? t.own : logical_of(t);
-  if (source == Source::gradient) return grid_of(arrays.grad);
-  Grid grid = grid_of(arrays.param);
-  if (source == Source::param) return grid;
-  if (grid.columns == 0 && source == Source::update) grid = grid_of(arrays.grad);
-  for (int k = 0; k < kMaxSlots && grid.columns == 0; ++k) grid = grid_of(arrays.slot[k]);
-  if (grid.columns == 0 && source == Source::update) grid = grid_of(t.places, true);
-  return grid;
-}
-
 }  // namespace
-
-int64_t grain_of(const Tensor& t, Source source, int64_t size, int threads) {
-  const Grid grid = grid_for(t, source);
-  if (grid.columns == 0) return kBlock;
-  const int64_t line = t.dtype == Dtype::f32 ? 16 : 8, rows = t.size / grid.columns;
-  const int64_t lines = (rows + line - 1) / line;
-  if (source == Source::gradient || source == Source::param) {
-    const int64_t bands = (lines + kBandLines - 1) / kBandLines;
-    const int64_t parts = (bands + 2 * threads - 1) / (2 * threads) * (2 * threads);
-    return std::max(64 / line, (lines + parts - 1) / parts) * line * (size / rows);
-  }
-  const int64_t some = rows / (2 * threads * line), share = (rows + threads - 1) / threads;
-  if (some >= 4) return std::min<int64_t>(some, 8) * line * (size / rows);
-  return (share < line ? share : (share + line - 1) / line * line) * (size / rows);
-}
-
-bool better_whole(const Tensor& t) {
-  constexpr int64_t kShort = 1024, kInCache = 1 << 20;  // bytes
-  if (!t.logical) return false;
-  const Grid grid = grid_of(t.logical->param);
-  const int64_t element = t.dtype == Dtype::f32 ? 4 : 8;
-  const bool one_matrix = grid.columns > 0 && grid.rows * grid.columns == t.size;
-  return one_matrix && grid.rows * element <= kShort && t.size * element <= kInCache;
-}
 
 void Reducer::prepare(const Tensors& tensors, bool rows, bool two_passes) {
   pieces_.prepare(tensors);
@@ -110,13 +72,27 @@ void Reducer::sums(const Work& work, const Tensors& tensors, Source source, Redu
   const bool rows = unit == Unit::row;
   const std::vector<int64_t>& first = rows ? row_first_ : first_;
   const auto size = [unit](const Tensor& t) { return blocks_of(t, unit) * kBlock; };
-  pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+  const auto pass_of = [&](const Tensor& t) -> Pass {
     const double* scale = scales.empty() ? nullptr : scales.data() + unit_first(t, unit);
-    const Pass pass = {source, kind, cut_of(t, unit), unit_length(t, unit), scale};
-    double* partial = partials_.data() + first[t.index] + begin / kBlock;
-    kernels().reduce(work, t, begin / kBlock, end / kBlock, pass, partial);
-  });
+    return {source, kind, cut_of(t, unit), unit_length(t, unit), scale};
+  };
+  reduce(work, tensors, size, pass_of, first, partials_);
   combine(tensors, partials_, unit, kind == Reduction::max_abs, out);
+}
+
+// The numbers of the blocks of all tensors that have a size.
+template <class Size, class PassOf>
+void Reducer::reduce(const Work& work, const Tensors& tensors, Size size, PassOf pass_of,
+                     const std::vector<int64_t>& first, Numbers& partials) {
+  const auto grain = [&](const Tensor& t, int64_t n, int threads) {
+    const Pass pass = pass_of(t);
+    const bool columns = wide(t) && kernels().reduces_in_bands(work, t, pass);
+    return Grain{pass.source, columns}(t, n, threads);
+  };
+  pieces_.each(tensors, grain, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+    double* partial = partials.data() + first[t.index] + begin / kBlock;
+    kernels().reduce(work, t, begin / kBlock, end / kBlock, pass_of(t), partial);
+  });
 }
 
 // The numbers of the blocks of each unit put together, in order.
@@ -205,7 +181,7 @@ bool Reducer::finite(const Work& work, const Tensors& tensors, const Numbers& kn
 }
 
 void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums) {
-  pieces_.each(tensors, Source::update, in_blocks,
+  pieces_.each(tensors, Grain{Source::update}, in_blocks,
                [&](const Tensor& t, int64_t begin, int64_t end) {
                  double* partial = &partials_[first_[t.index] + begin / kBlock];
                  kernels().accumulate(work, t, begin / kBlock, end / kBlock, partial);
@@ -220,10 +196,11 @@ void Reducer::accumulate(const Work& work, const Tensors& tensors, Numbers& sums
 void Reducer::observe(const Work& work, const Tensors& tensors, Observation& out) {
   measured_.resize(blocks_);
   updates_.resize(blocks_);
-  pieces_.each(tensors, Source::update, whole, [&](const Tensor& t, int64_t begin, int64_t end) {
-    const int64_t k = first_[t.index] + begin / kBlock;
-    kernels().observe(work, t, begin, end, &partials_[k], &measured_[k], &updates_[k]);
-  });
+  pieces_.each(tensors, Grain{Source::update}, whole,
+               [&](const Tensor& t, int64_t begin, int64_t end) {
+                 const int64_t k = first_[t.index] + begin / kBlock;
+                 kernels().observe(work, t, begin, end, &partials_[k], &measured_[k], &updates_[k]);
+               });
   combine(tensors, partials_, Unit::walk, false, out.of_grads);
   combine(tensors, measured_, Unit::walk, false, out.of_params);
   combine(tensors, updates_, Unit::walk, false, out.of_updates);
@@ -251,7 +228,10 @@ template <class Size>
 void Reducer::advance_each(const Work& work, const Tensors& tensors, Source source, Size size) {
   if (none_has(tensors, size)) return;
   ++passes_;
-  pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
+  const auto grain = [&](const Tensor& t, int64_t n, int threads) {
+    return Grain{source, wide(t) && banded_[t.index]}(t, n, threads);
+  };
+  pieces_.each(tensors, grain, size, [&](const Tensor& t, int64_t begin, int64_t end) {
     const int64_t at = begin / kBlock, k = first_[t.index] + at;
     kernels().advance(work, t, at, block_count(end), &partials_[k], &measured_[k]);
   });
@@ -264,11 +244,10 @@ void Reducer::sums_after(const Work& work, const Tensors& tensors, Source source
     return t.logical && !banded_[t.index] ? in_blocks(t) : 0;
   };
   if (none_has(tensors, size)) return;
-  pieces_.each(tensors, source, size, [&](const Tensor& t, int64_t begin, int64_t end) {
-    const Pass pass = {source, Reduction::sum_squares, t.cut, t.size, nullptr};
-    double* out = &partials[first_[t.index] + begin / kBlock];
-    kernels().reduce(work, t, begin / kBlock, end / kBlock, pass, out);
-  });
+  const auto pass_of = [source](const Tensor& t) -> Pass {
+    return {source, Reduction::sum_squares, t.cut, t.size, nullptr};
+  };
+  reduce(work, tensors, size, pass_of, first_, partials);
 }
 
 }  // namespace instep

@@ -54,6 +54,9 @@ class Reducer {
   int64_t passes() const { return passes_; }
 
  private:
+  template <class Size, class PassOf>
+  void reduce(const Work& work, const Tensors& tensors, Size size, PassOf pass_of,
+              const std::vector<int64_t>& first, Numbers& partials);
   template <class Size>
   void advance_each(const Work& work, const Tensors& tensors, Source source, Size size);
   void sums_after(const Work& work, const Tensors& tensors, Source source, Numbers& partials);

@@ -66,10 +66,6 @@ struct Square {
   }
 };
 
-struct Span {
-  int64_t begin, end;
-};
-
 template <int bytes>
 struct Width {
   static constexpr int value = bytes;

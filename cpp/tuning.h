@@ -5,7 +5,7 @@
 
 namespace {
 
-instep::Tuning g_tuning = {false, 48};
+instep::Tuning g_tuning;
 
 inline void tune(const instep::Tuning& tuning) { g_tuning = tuning; }
 

@@ -1,8 +1,7 @@
 """Break the kernels in one place after the other and see the tests fail: `make mutants`.
 
 With a number as argument the campaign starts at that mutant; with names of files it has only those
-in them. A mutant that survives is a wrong
-rule, tail or block that nobody would notice.
+in them. A mutant that survives is a wrong rule, tail or block that nobody would notice.
 """
 
 from __future__ import annotations
@@ -135,7 +134,12 @@ MUTANTS = [
     ("bands.h", "raw.begin % kBlock == 0", "raw.begin == 0", "test_tiles.py"),
     ("bands.h", "chunk.end % kBlock == 0 || ", "", "test_tiles.py"),
     ("bands.h", " || chunk.end == grid_.columns", "", "test_tiles.py"),
-    ("bands.h", "(row_ + h + i) * blocks_", "(row_ + h) * blocks_", "test_tiles.py"),
+    ("bands.h", "(row_ + h + i) * blocks", "(row_ + h) * blocks", "test_tiles.py"),
+    ("bands.h", "row_ * grid_.columns + columns_.begin", "row_ * grid_.columns", "test_tiles.py"),
+    ("bands.h", "smaller(part.blocks.end * kBlock, grid_.columns)", "part.blocks.end * kBlock",
+     "test_tiles.py"),
+    ("grid.h", "row = begin % rows", "row = 0", "test_tiles.py"),
+    ("grid.h", "{column, column + columns}", "{column, column + 1}", "test_tiles.py"),
     ("runs.h", "run.rows != rows_ || run.out != out_ + count_", "false", "test_tiles.py"),
     ("runs.h", "count_ + together > most", "count_ >= most", "test_tiles.py"),
     ("runs.h", "out_ = run.out + k;", "out_ = run.out;", "test_tiles.py"),
