@@ -74,9 +74,7 @@ struct Cut {
   bool even(int64_t columns) const {
     return unit == columns || (columns % kBlock == 0 && unit % columns == 0);
   }
-  // Whether units have several blocks, of which the last is not so short that the others would be
-  // an unfair share.
-  bool wide() const { return unit > kBlock && 6 * unit >= 5 * kBlock * blocks(); }
+  bool wide() const { return unit > kBlock; }  // units have several blocks
   // The first block that starts there or behind.
   int64_t from(int64_t place) const {
     return place / unit * blocks() + (place % unit + kBlock - 1) / kBlock;

@@ -22,14 +22,14 @@ Grid grid_for(const Tensor& t, Source source) {
 
 }  // namespace
 
-int64_t Grain::operator()(const Tensor& t, int64_t size, int threads) const {
+Division Grain::operator()(const Tensor& t, int64_t size, int threads) const {
   const Grid grid = grid_for(t, source);
-  if (grid.columns == 0) return kBlock;
-  const int64_t rows = t.size / grid.columns;
-  const int64_t grain = rows_of(t, rows, threads);
-  if (!columns) return grain * (size / rows);
-  const bool many = size / rows >= 4 * kBlock * threads;
-  return many ? rows * kBlock : std::min(grain, rows) * kBlock;
+  if (grid.columns == 0) return {kBlock};
+  const int64_t rows = t.size / grid.columns, grain = rows_of(t, rows, threads);
+  if (!columns) return {grain * (size / rows)};
+  const int64_t blocks = size / rows / kBlock, full = (blocks - 1) * kBlock;
+  const bool many = blocks >= 4 * threads;
+  return {(many ? rows : std::min(grain, rows)) * kBlock, rows * full, grid.columns - full};
 }
 
 int64_t Grain::rows_of(const Tensor& t, int64_t rows, int threads) const {

@@ -15,16 +15,42 @@ inline int64_t block_count(int64_t size) { return (size + kBlock - 1) / kBlock; 
 
 inline int64_t whole(const Tensor& t) { return t.size; }
 
-// Where pieces of a tensor that is taken as `size` elements may begin: where neighbours in memory
-// are far apart in the walk, after as many rows as fill some cache lines of each column. Of fewer
-// rows each thread has a share, although some read the same lines; but not where nothing else is
-// done than read one array: there one thread is faster than two that have half of each column, for
-// the hardware fetches the rest for both. Of many columns of blocks each is one piece of memory.
+// Where pieces of a tensor may begin: at multiples of a grain. Blocks are counted as full ones;
+// where they are counted down the columns, those of the last column may be short.
+struct Division {
+  int64_t grain;
+  int64_t full = 0;       // elements before the last column of blocks
+  int64_t rest = kBlock;  // and of each block in that
+
+  // The nearest to an offset in what n cost: tensors cost more than their elements, so that a half
+  // may be a bit behind the middle.
+  int64_t border(int64_t offset, int64_t n) const {
+    if (offset <= 0) return 0;
+    if (offset >= n) return n;
+    offset = place(offset, n);
+    return std::min(n, block_count((offset + grain / 2) / grain * grain) * kBlock);
+  }
+
+ private:
+  // Where in n that is before which there is such a share of the elements.
+  int64_t place(int64_t offset, int64_t n) const {
+    if (rest == kBlock) return offset;
+    const int64_t size = full + (n - full) / kBlock * rest;
+    const int64_t at = static_cast<int64_t>(static_cast<double>(offset) / n * size);
+    return at <= full ? at : full + (at - full) * kBlock / rest;
+  }
+};
+
+// The division of a tensor that is taken as `size` elements: where neighbours in memory are far
+// apart in the walk, after as many rows as fill some cache lines of each column. Of fewer rows each
+// thread has a share, although some read the same lines; but not where nothing else is done than
+// read one array: there one thread is faster than two that have half of each column, for the
+// hardware fetches the rest for both. Of many columns of blocks each is one piece of memory.
 struct Grain {
   Source source;
   bool columns = false;  // blocks are counted down these
 
-  int64_t operator()(const Tensor& t, int64_t size, int threads) const;
+  Division operator()(const Tensor& t, int64_t size, int threads) const;
 
  private:
   int64_t rows_of(const Tensor& t, int64_t rows, int threads) const;
@@ -48,11 +74,11 @@ class Pieces {
   }
 
   // Calls f(tensor, begin, end) for pieces that cover the first size(tensor) elements of every
-  // active tensor, in chunks of equal cost. Pieces begin at multiples of grain_of(tensor, size,
-  // threads), which is one of kBlock. On the way back each thread begins with what it would end
+  // active tensor, in chunks of equal cost. Pieces begin at multiples of kBlock; by(tensor, size,
+  // threads), a Division, says at which. On the way back each thread begins with what it would end
   // with.
   template <class By, class Size, class F>
-  void each(const Tensors& tensors, By grain_of, Size size, F f, Way way = Way::forth) {
+  void each(const Tensors& tensors, By by, Size size, F f, Way way = Way::forth) {
     const int threads = threads_of(tensors);
     if (threads == 1) {
       return in_turn(way, 0, tensors.size(), [&](size_t i) {
@@ -75,9 +101,10 @@ class Pieces {
       in_turn(way, place - starts_.begin() - 1, stop - starts_.begin(), [&](size_t i) {
         const Tensor& t = tensors[i];
         if (starts_[i] == starts_[i + 1]) return;
-        const int64_t n = size(t), grain = t.whole ? n : grain_of(t, n, threads);
-        const int64_t begin = border(low - starts_[i], n, grain);
-        const int64_t end = border(high - starts_[i], n, grain);
+        const int64_t n = size(t);
+        const Division division = t.whole ? Division{n} : by(t, n, threads);
+        const int64_t begin = division.border(low - starts_[i], n);
+        const int64_t end = division.border(high - starts_[i], n);
         if (begin < end) f(t, begin, end);
       });
     });
@@ -133,14 +160,6 @@ class Pieces {
       starts_[i + 1] = starts_[i] + (t.active && size(t) > 0 ? size(t) + kTensorCost : 0);
     }
     return starts_.back();
-  }
-
-  // The nearest: tensors cost more than their elements, so that a half may be a bit behind the
-  // middle.
-  static int64_t border(int64_t offset, int64_t n, int64_t grain) {
-    if (offset <= 0) return 0;
-    if (offset >= n) return n;
-    return std::min(n, block_count((offset + grain / 2) / grain * grain) * kBlock);
   }
 
   std::vector<int64_t> starts_;                         // of each tensor, in cost
