@@ -31,6 +31,7 @@ class Bands {
   static constexpr int64_t kLines = Read::kAsIs ? kBandLines : kBandLines / 2;
   static constexpr int64_t kMost = kLines * kLine;  // rows: two chunks of all fit in level 2
   static constexpr int kSums = Read::kSums;
+  static constexpr int64_t kLinesAhead = 256;  // of each stream that something is made of
 
   using LaneSums = double[kLines][kLanes][kLine];
 
@@ -102,7 +103,7 @@ class Bands {
     const int64_t length = groups_ * 64;
     Asks asks = {later.column, later.column + (later.end - later.begin), length, *later.column,
                  *later.column + length};
-    const Chunk& chunk = brought(raw, asks);
+    const Chunk& chunk = brought(raw, later);
     for (int64_t g = 0; g < groups_; ++g) {
       add_line(chunk, asks, g, lanes_[0][g]);
       if constexpr (kSums > 1) add_line(raw, asks, g, lanes_[1][g]);
@@ -113,8 +114,9 @@ class Bands {
     }
   }
 
-  // The chunk as what is summed.
-  const Chunk& brought(const Chunk& chunk, Asks& asks) {
+  // The chunk as what is summed. What is made of columns is asked for some of them ahead: a whole
+  // chunk of several streams would drive this one out of level 2.
+  const Chunk& brought(const Chunk& chunk, const Chunk& later) {
     if constexpr (Read::kAsIs) {
       return chunk;
     } else {
@@ -122,15 +124,28 @@ class Bands {
       if constexpr (Read::kGathers) {
         read_.gather(row_, rows_, {chunk.begin, chunk.end}, grads_, kMost);
       }
+      const int64_t ahead = smaller(chunk.end - chunk.begin, 1 + kLinesAhead / lines());
       T* out = made_;
       for (int64_t k = 0; k < chunk.end - chunk.begin; ++k, out += kMost) {
-        for (int64_t g = 0; g < groups_; ++g) asks.next(read_);
+        ask_column(chunk, later, k + ahead);
         read_(elements(chunk.column[k]), rows_, out);
         brought_.column[k] = reinterpret_cast<const char*>(out);
       }
       return brought_;
     }
   }
+
+  // Asks for a column of this chunk or of the next.
+  void ask_column(const Chunk& chunk, const Chunk& later, int64_t k) const {
+    const int64_t columns = chunk.end - chunk.begin;
+    if (k >= columns + later.end - later.begin) return;
+    const char* column = k < columns ? chunk.column[k] : later.column[k - columns];
+    const int64_t line = grid_.step < 0 ? -64 : 64;
+    for (int64_t i = 0; i < lines(); ++i) read_.ask(elements(column + i * line));
+  }
+
+  // That the rows of this band take of a column.
+  int64_t lines() const { return (rows_ * magnitude(grid_.step) + 63) / 64; }
 
   // Of a chunk as many rows as a cache line has.
   void add_line(const Chunk& chunk, Asks& asks, int64_t g, double (*lanes)[kLine]) const {
@@ -164,7 +179,7 @@ class Bands {
 #pragma GCC unroll 16
       for (int i = 0; i < kVectors; ++i) sum[i] = converted<Doubles>(lanes[k] + i * kWidth);
       for (int64_t j = k; j < count; j += kLanes) {
-        later.next(read_);
+        if constexpr (Read::kAsIs) later.next(read_);
         const T* x = fetch(j);
 #pragma GCC unroll 16
         for (int i = 0; i < kVectors; ++i) sum[i] = f_(sum[i], converted<Doubles>(x + i * kWidth));
