@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bench_command import bench_module, run
 from instep.cli import _bench_check, _bench_peers, _bench_peers_plot, _bench_run, _bench_timing
@@ -17,7 +18,7 @@ from instep.cli._bench_contestants import Contestant, Idiom, Native, Tuned
 from instep.cli._bench_limit import Bounds, arithmetic, threads_at_work
 from instep.cli._bench_peers import PEERS, Peer
 from instep.cli._bench_run import Result
-from instep.cli._bench_sizes import GPT2, PEER_SIZES, Size, many, one
+from instep.cli._bench_sizes import GPT2, LISTS, PEER_SIZES, Size, many, one
 from instep.cli._bench_timing import Timing
 
 ADAM, CLIP = CASES[:2]
@@ -181,6 +182,27 @@ def test_the_fastest_of_a_package_is_drawn() -> None:
     assert _bench_peers_plot.fastest(found, "torch") == 4.0 * 0.75
     assert _bench_peers_plot.fastest(found, "numba") is None
     assert _bench_peers_plot.fastest(found, _bench_peers_plot.LIMIT) == 0.2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_is_said_is_in_the_picture(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [name for line in _bench_peers_plot.LINES.values() for name in line.names]
+    found = result(call=0.1, traffic=0.2, **dict.fromkeys(names, 1.0))
+    results = [replace(found, size=s) for s in (LONE, LISTS[0], GPT2)[:count]]
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: drawn.append(self))
+    machine = "Some(R) Processor(R) 8481C CPU @ 2.70GHz, 2 cores: 2 threads, instruction set v4"
+    _bench_peers_plot.plot_peers(results, tmp_path / "a.png", machine)
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == len(_bench_peers_plot.LINES) + 1
+    for said in (legend, *figure.texts):
+        box = said.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
 
 
 # The real ones, as far as they are here.

@@ -10,6 +10,7 @@ from ._bench_run import Result
 from ._bench_sizes import GPT2, LISTS, Size
 
 INSTEP, LIMIT = "instep", "limit of this machine"
+LEAST_WIDTH = 7.0  # inches: a single panel is narrower than what is said above it
 
 
 class Line(NamedTuple):
@@ -64,7 +65,8 @@ def plot_peers(
     of_most = [r for r in results if r.threads == threads]
     cases = list(dict.fromkeys(r.case for r in of_most))
     here = [panel for panel in PANELS if any(panel.shows(r.size) for r in of_most)]
-    figure = Figure(figsize=(1 + 4.4 * len(here), 1.2 + 4.6 * len(cases)), layout="constrained")
+    width, height = max(LEAST_WIDTH, 1 + 4.4 * len(here)), 1.2 + 4.6 * len(cases)
+    figure = Figure(figsize=(width, height), layout="constrained")
     rows = figure.subplots(len(cases), len(here), squeeze=False)
     for row, case in zip(rows, cases, strict=True):
         for axes, panel in zip(row, here, strict=True):
@@ -75,7 +77,7 @@ def plot_peers(
         handles[::-1],
         labels[::-1],
         loc="outside lower center",
-        ncols=9 if len(here) == 3 else 5,
+        ncols={1: 3, 2: 5}.get(len(here), 9),
         frameon=False,
     )
     figure.suptitle(f"Time of an optimizer step (lower is faster)\n{subtitle}", fontsize=11)
