@@ -96,17 +96,18 @@ void walk_planes(const Stream& s, int64_t first, int64_t n, F f) {
   part(n - head - rows * columns);
 }
 
-// Of the elements from x on every second or third, as many as a vector has.
-template <int step, class V, class T, int... j>
-V every(const T* x, Pack<j...>) {
+// Of the elements of two or three vectors every second or third, from the first-th on. Those of
+// three have a place each in one vector, and are put in order there.
+template <int step, int first, class V, int... j>
+V every(const V* x, Pack<j...>) {
   constexpr int n = sizeof...(j);
-  V a, b, c;
-  __builtin_memcpy(&a, x, sizeof a);
-  __builtin_memcpy(&b, x + n, sizeof b);
-  if constexpr (step == 2) return __builtin_shufflevector(a, b, (2 * j)...);
-  __builtin_memcpy(&c, x + (step - 1) * n, sizeof c);
-  a = __builtin_shufflevector(a, b, (3 * j < 2 * n ? 3 * j : 0)...);
-  return __builtin_shufflevector(a, c, (3 * j < 2 * n ? j : 3 * j - n)...);
+  if constexpr (step == 2) return __builtin_shufflevector(x[0], x[1], (2 * j + first)...);
+  constexpr auto owner = [](int lane) {
+    return (n % 3 == 1 ? first - lane + 3 * n : lane - first + 3) % 3;
+  };
+  V y = __builtin_shufflevector(x[0], x[1], (owner(j) == 1 ? n + j : j)...);
+  y = __builtin_shufflevector(y, x[step - 1], (owner(j) == 2 ? n + j : j)...);
+  return __builtin_shufflevector(y, y, ((3 * j + first) % n)...);
 }
 
 // A cache line of them. Backwards the compiler makes vectors itself; forth it would read no further
@@ -120,7 +121,12 @@ __attribute__((always_inline)) inline void copy_line(const T* from, T* to) {
     constexpr int kCount = Vector<T, kWidest>::kCount;
     using V = Register<T, kWidest>;
     for (int64_t j = 0; j < kLineOf<T>; j += kCount) {
-      const V out = every<step, V>(from + step * j, typename Below<kCount>::Each());
+      V x[step];
+#pragma GCC unroll 3
+      for (int k = 0; k < step; ++k) {
+        __builtin_memcpy(&x[k], from + step * j + k * kCount, sizeof *x);
+      }
+      const V out = every<step, 0>(x, typename Below<kCount>::Each());
       __builtin_memcpy(to + j, &out, sizeof out);
     }
   }

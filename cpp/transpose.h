@@ -144,17 +144,31 @@ void copy_squares(const char* in, int64_t across, Span columns, Span rows, T* ou
   }
 }
 
-// The same of columns that lie anywhere, a few, of which all has been asked for.
-template <class T, int bytes>
-void copy_listed(const char* const* column, Span columns, Span rows, T* out, int64_t pitch) {
+// The same of a few columns that lie anywhere; `ask(c)` asks for what follows the square from the
+// c-th on.
+template <class T, int bytes, class Column, class Ask>
+void copy_listed(Column column, Span columns, Span rows, T* out, int64_t pitch, Ask ask) {
   using S = Square<T, bytes>;
   if (rows.begin >= rows.end || columns.begin >= columns.end) return;
   const Steps<S::kSide> down = {rows}, across = {columns};
   for (int64_t c = across.first(); c < columns.end; c = across.next(c)) {
+    ask(c);
     for (int64_t r = down.first(); r < rows.end; r = down.next(r)) {
-      S::copy([=](int i) { return column[c + i] + r * sizeof(T); }, out + r * pitch + c, pitch);
+      S::copy([=](int i) { return column(c + i) + r * sizeof(T); }, out + r * pitch + c, pitch);
     }
   }
+}
+
+// The same of columns with nothing between them, which are asked for as one piece of memory.
+template <class T, int bytes>
+void copy_side_by_side(const char* in, int64_t columns, int64_t rows, T* out, int64_t pitch) {
+  const int64_t across = rows * sizeof(T), square = Square<T, bytes>::kSide * across;
+  const char* later = in + ahead<T>() * sizeof(T);
+  const auto ask = [=](int64_t c) {
+    for (int64_t k = 0; k < square; k += 64) __builtin_prefetch(later + c * across + k);
+  };
+  const auto column = [=](int64_t c) { return in + c * across; };
+  copy_listed<T, bytes>(column, {0, columns}, {0, rows}, out, pitch, ask);
 }
 
 // By squares of so many bytes, the last ones overlapping those before; smaller ones where these do
@@ -173,7 +187,8 @@ template <class T>
 void transpose_listed(const char* const* column, int64_t columns, int64_t rows, T* out,
                       int64_t pitch) {
   const auto copy = [=](auto width, Span some, Span down) {
-    copy_listed<T, decltype(width)::value>(column, some, down, out, pitch);
+    const auto listed = [column](int64_t c) { return column[c]; };
+    copy_listed<T, decltype(width)::value>(listed, some, down, out, pitch, [](int64_t) {});
   };
   if (smaller(rows, columns) * sizeof(T) >= kWidest) {
     in_squares<T, kWidest>(columns, rows, copy);
@@ -209,14 +224,48 @@ void copy_elements(const char* in, int64_t across, int64_t columns, int64_t rows
   }
 }
 
+// Two or three rows whose elements take turns in memory, a cache line of each at a time.
+template <int rows, int... r, class T>
+void deal(const char* in, int64_t columns, T* out, int64_t pitch, Pack<r...>) {
+  using V = Register<T, kWidest>;
+  constexpr int kCount = Vector<T, kWidest>::kCount;
+  const T* from = reinterpret_cast<const T*>(in);
+  const auto put = [=](V x, int64_t at) { __builtin_memcpy(out + at, &x, sizeof x); };
+  int64_t c = 0;
+  for (; c + kLineOf<T> <= columns; c += kLineOf<T>) {
+    (__builtin_prefetch(from + rows * c + r * kLineOf<T> + ahead<T>()), ...);
+    for (int64_t j = c; j < c + kLineOf<T>; j += kCount) {
+      V x[rows];
+      (__builtin_memcpy(&x[r], from + rows * j + r * kCount, sizeof(V)), ...);
+      (put(every<rows, r>(x, typename Below<kCount>::Each()), r * pitch + j), ...);
+    }
+  }
+  for (; c < columns; ++c) ((out[r * pitch + c] = from[rows * c + r]), ...);
+}
+
+// Columns shorter than a cache line, with nothing between them.
+template <class T>
+void copy_short(const char* in, int64_t columns, int64_t rows, T* out, int64_t pitch) {
+  if (rows == 2) return deal<2>(in, columns, out, pitch, Pack<0, 1>());
+  if (rows == 3) return deal<3>(in, columns, out, pitch, Pack<0, 1, 2>());
+  if (rows * sizeof(T) >= kRegister) {
+    copy_side_by_side<T, kRegister>(in, columns, rows, out, pitch);
+  } else {
+    copy_side_by_side<T, 16>(in, columns, rows, out, pitch);
+  }
+}
+
 // Copies `columns` columns, `across` bytes apart, of `rows` rows that are `down` bytes apart; what
 // is copied after that begins at `next`.
 template <class T>
 void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, int64_t down, T* out,
                int64_t pitch, const char* next) {
   const int64_t least = smaller(rows, columns) * sizeof(T);
-  const bool shuffled = rows <= 3 && across == rows * int64_t(sizeof(T));  // by copy_run
-  if (down != sizeof(T) || least < 16 || shuffled) {
+  const bool together = down == sizeof(T) && across == rows * int64_t(sizeof(T));
+  if (together && rows > 1 && across < 64 && columns >= kLineOf<T>) {
+    return copy_short(in, columns, rows, out, pitch);
+  }
+  if (down != sizeof(T) || least < 16 || (together && rows <= 3)) {
     return copy_elements(in, across, columns, rows, down, out, pitch);
   }
   const auto copy = [=](auto width, Span some, Span down) {
