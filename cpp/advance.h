@@ -100,7 +100,7 @@ class BandedAdvance {
     const Stream& p = tensor_.logical->param;
     const auto read = advanced(chain);
     const Grid grid = grid_of(p);
-    return read.takes(grid.step) && banded(p, grid, cut_, tensor_.size) && read.found();
+    return read.takes(grid.step) && banded<T>(p, grid, cut_, tensor_.size) && read.found();
   }
 
   // Its blocks [begin, end).

@@ -7,9 +7,10 @@
 
 namespace {
 
-inline bool banded(const Stream& s, const Grid& grid, const Cut& cut, int64_t size) {
-  return s.shape[0] == grid.rows && grid.rows * grid.columns == size &&
-         grid.columns >= kBlock / 4 && grid.columns == cut.unit;
+// Whether a stream is like that, with rows for whole cache lines and columns to sum.
+template <class T>
+bool banded(const Stream& s, const Grid& grid, const Cut& cut, int64_t size) {
+  return cut_by_rows(s, grid, cut, size) && grid.rows >= kLineOf<T> && grid.columns >= kBlock / 4;
 }
 
 template <class T, class F, class Read>

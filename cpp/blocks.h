@@ -79,7 +79,7 @@ class Blocks {
 
   void reduce(int64_t begin, int64_t end, const Pass& pass, double* partial) {
     arrays_ = &logical_of(tensor_);
-    const Range range = {{pass.cut}, begin, end};
+    const Range range = {{pass.cut}, begin, end, by_columns(pass)};
     if (const T* x = as_it_is(pass.source)) {
       return range.cut.each(begin, end, [&](int64_t b, int64_t first, int64_t n) {
         partial[b - begin] = reduced(pass, x + first, first, n);
@@ -91,11 +91,10 @@ class Blocks {
     });
   }
 
-  // Whether that is done in bands.
-  bool reduces_in_bands(const Pass& pass) {
+  // Whether the blocks of such a pass are counted down the columns.
+  bool reduces_by_columns(const Pass& pass) {
     arrays_ = &logical_of(tensor_);
-    return !as_it_is(pass.source) &&
-           reduced_by_columns({pass, {{pass.cut}, 0, 0}, tensor_.size}, nullptr);
+    return by_columns(pass);
   }
 
  private:
@@ -143,8 +142,7 @@ class Blocks {
     BlockTiles tiles(grid, scratch, noise_by_places(work_, tensor_), tensor_);
     for (int i = 0; i < count; ++i) tiles.add(*streams[i]);
     tiles_ = &tiles;
-    tiles.each(range.cut, range.begin, range.end,
-               [&](int64_t b, int64_t first, int64_t n) { f(b - range.begin, first, n); });
+    tiles.each(range, [&](int64_t b, int64_t first, int64_t n) { f(b - range.begin, first, n); });
     tiles_ = nullptr;
   }
 
@@ -153,6 +151,12 @@ class Blocks {
     const bool raw = source == Source::param || (source == Source::gradient && work_.op_count == 0);
     const Stream& s = source == Source::param ? arrays_->param : arrays_->grad;
     return raw && contiguous(s) ? at(s, 0) : nullptr;
+  }
+
+  bool by_columns(const Pass& pass) const {
+    const Stream& s = pass.source == Source::gradient ? arrays_->grad : arrays_->param;
+    const Cut cut = {pass.cut};
+    return cut.wide() && cut_by_rows(s, grid_of(s), cut, tensor_.size);
   }
 
   bool reduced_by_columns(const Columns<T>& columns, double* partial) {

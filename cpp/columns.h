@@ -9,20 +9,13 @@ namespace {
 
 using namespace instep;
 
-// The blocks [begin, end) of a cut.
-struct Range {
-  Cut cut;
-  int64_t begin, end;
-};
-
 template <class T>
 double reduced(const Pass& pass, const T* x, int64_t first, int64_t n) {
   return reduce_block(pass.kind, pass.scales ? pass.scales[first / pass.unit] : 1, x, n);
 }
 
-// Each returns false where that is not for this stream. Without a place for the numbers nothing is
-// done, and true is for bands only. Apart, so that only those who need them have tiles or bands on
-// their stack.
+// Each returns false where that is not for this stream. Apart, so that only those who need them
+// have tiles or bands on their stack.
 template <class T>
 struct Columns {
   const Pass& pass;
@@ -32,8 +25,7 @@ struct Columns {
   template <class F, class Read>
   __attribute__((noinline)) bool in_bands(F f, Read read, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
-    if (!read.takes(grid.step) || !banded(s, grid, range.cut, size)) return false;
-    if (!partial) return true;
+    if (!read.takes(grid.step) || !banded<T>(s, grid, range.cut, size)) return false;
     Bands<T, F, Read>(s, grid, range.cut, f, read)
         .reduce(range.begin, range.end, partial - range.begin);
     return true;
@@ -42,7 +34,7 @@ struct Columns {
   template <class F>
   __attribute__((noinline)) bool in_planes(F f, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
-    if (!partial || !planar<T>(grid, range.cut, size)) return false;
+    if (!planar<T>(grid, range.cut, size)) return false;
     Planes<T, F>(s, grid, range.cut, size, f).reduce(range.begin, range.end, partial);
     return true;
   }
@@ -50,11 +42,11 @@ struct Columns {
   template <class Read>
   __attribute__((noinline)) bool in_tiles(Read read, const Stream& s, double* partial) const {
     const Grid grid = grid_of(s);
-    if (!partial || grid.columns == 0 || grid.step != sizeof(T)) return false;
+    if (grid.columns == 0 || grid.step != sizeof(T)) return false;
     alignas(64) T scratch[Tiles<T, Read>::kElements];
     Tiles<T, Read> tiles(grid, scratch, read);
     tiles.add(s);
-    tiles.each(range.cut, range.begin, range.end, [&](int64_t b, int64_t first, int64_t n) {
+    tiles.each(range, [&](int64_t b, int64_t first, int64_t n) {
       partial[b - range.begin] = reduced(pass, tiles.find(s, first), first, n);
     });
     return true;

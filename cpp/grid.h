@@ -81,6 +81,19 @@ struct Cut {
   }
 };
 
+// Whether a walk is one matrix, whose rows are cut into blocks one by one.
+inline bool cut_by_rows(const Stream& s, const Grid& grid, const Cut& cut, int64_t size) {
+  return grid.columns > 0 && s.shape[0] == grid.rows && grid.rows * grid.columns == size &&
+         grid.columns == cut.unit;
+}
+
+// The blocks [begin, end) of a cut; `down`: counted as each_part says.
+struct Range {
+  Cut cut;
+  int64_t begin, end;
+  bool down = false;
+};
+
 // The blocks of a matrix that are in some rows and, counted in each row, in some places.
 struct Part {
   Span rows, blocks;

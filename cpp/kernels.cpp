@@ -52,9 +52,9 @@ void reduce(const Work& work, const Tensor& tensor, int64_t begin, int64_t end, 
   with_blocks(work, tensor, [&](auto& blocks) { blocks.reduce(begin, end, pass, partial); });
 }
 
-bool reduces_in_bands(const Work& work, const Tensor& tensor, const Pass& pass) {
+bool reduces_by_columns(const Work& work, const Tensor& tensor, const Pass& pass) {
   bool found = false;
-  with_blocks(work, tensor, [&](auto& blocks) { found = blocks.reduces_in_bands(pass); });
+  with_blocks(work, tensor, [&](auto& blocks) { found = blocks.reduces_by_columns(pass); });
   return found;
 }
 
@@ -73,7 +73,7 @@ constexpr Kernels kKernels = {
     advances_in_bands,
     accumulate,
     reduce,
-    reduces_in_bands,
+    reduces_by_columns,
     tune,
 };
 

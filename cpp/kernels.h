@@ -135,13 +135,13 @@ struct Tuning {
 
 // One table per instruction set. `update` and `observe` work on the elements [begin, end) of one
 // tensor, begin being a multiple of kBlock, the others on its blocks [begin, end), of which they
-// write one number each; in bands these are counted as each_part in grid.h says. `observe` is an
-// update that also writes sums of squares, of every kBlock elements of its walk: of the gradient as
-// it came, of the parameter after, and of what the update added to it. `advance`, the first pass of
-// a rule of two, updates the slots and, where own order is logical order or `advances_in_bands`
-// says so, writes the sums of squares of the parameter and of what is measured; elsewhere its
-// blocks are kBlock elements of own order. `accumulate` is an update that writes the sums of
-// squares of the new parameter.
+// write one number each. Where `advances_in_bands` or `reduces_by_columns` says so and rows are
+// wide, these are counted as each_part in grid.h says. `observe` is an update that also writes sums
+// of squares, of every kBlock elements of its walk: of the gradient as it came, of the parameter
+// after, and of what the update added to it. `advance`, the first pass of a rule of two, updates
+// the slots and, where own order is logical order or `advances_in_bands` says so, writes the sums
+// of squares of the parameter and of what is measured; elsewhere its blocks are kBlock elements of
+// own order. `accumulate` is an update that writes the sums of squares of the new parameter.
 struct Kernels {
   const char* isa;
   int32_t rule_count;
@@ -155,7 +155,7 @@ struct Kernels {
   void (*accumulate)(const Work&, const Tensor&, int64_t begin, int64_t end, double* of_param);
   void (*reduce)(const Work&, const Tensor&, int64_t begin, int64_t end, const Pass&,
                  double* partial);
-  bool (*reduces_in_bands)(const Work&, const Tensor&, const Pass&);
+  bool (*reduces_by_columns)(const Work&, const Tensor&, const Pass&);
   void (*tune)(const Tuning&);  // not while a step runs
 };
 

@@ -46,15 +46,15 @@ int64_t Grain::rows_of(const Tensor& t, int64_t rows, int threads) const {
 
 bool wide(const Tensor& t) { return t.rows > 1 && Cut{t.cut}.wide(); }
 
-bool better_whole(const Work& work, const Tensor& t) {
+bool better_whole(const Tensor& t) {
   constexpr int64_t kShort = 1024, kInCache = 1 << 20;  // bytes
-  if (!t.active || !t.logical) return false;
+  if (!t.logical) return false;
   const Grid grid = grid_of(t.logical->param);
   const int64_t element = t.dtype == Dtype::f32 ? 4 : 8;
   const bool one_matrix = grid.columns > 0 && grid.rows * grid.columns == t.size;
   const bool short_columns = grid.rows * element <= kShort && t.size * element <= kInCache;
-  if (!one_matrix || !short_columns) return false;
-  return !wide(t) || !kernels().advances_in_bands(work, t);
+  const bool by_columns = wide(t) && cut_by_rows(t.logical->param, grid, {t.cut}, t.size);
+  return one_matrix && short_columns && !by_columns;
 }
 
 }  // namespace instep

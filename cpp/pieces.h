@@ -62,7 +62,7 @@ bool wide(const Tensor& t);
 // Whether threads that divide a tensor in two ways, for its update and for sums, would be slower
 // than one of them alone: where some of its columns share a page, all of them fetch what others
 // write.
-bool better_whole(const Work& work, const Tensor& t);
+bool better_whole(const Tensor& t);
 
 class Pieces {
  public:

@@ -76,6 +76,7 @@ void Pipeline::prepare() {
   for (Tensor& t : tensors) {
     bytes += bytes_of(t);
     t.first_row = rows;
+    t.whole = rule().two_passes && better_whole(t);
     rows += t.rows;
   }
   const bool turns = bytes <= kMostTurned && int64_t(tensors.size()) * kLeastEach <= bytes;
@@ -181,7 +182,6 @@ void Pipeline::apply(const Transform& transform, size_t place, Outcome& outcome)
 // The first pass of a rule of two: slots, and the norms from which each tensor's trust follows.
 void Pipeline::advance() {
   const Work w = work();
-  for (Tensor& t : tensors) t.whole = better_whole(w, t);
   Numbers &x = of_params_, &y = of_measured_;
   const Source measured = rule().measures_gradient ? Source::gradient : Source::measured;
   reducer_.advance(w, tensors, measured, x, y);

@@ -86,7 +86,7 @@ void Reducer::reduce(const Work& work, const Tensors& tensors, Size size, PassOf
                      const std::vector<int64_t>& first, Numbers& partials) {
   const auto grain = [&](const Tensor& t, int64_t n, int threads) {
     const Pass pass = pass_of(t);
-    const bool columns = wide(t) && kernels().reduces_in_bands(work, t, pass);
+    const bool columns = wide(t) && kernels().reduces_by_columns(work, t, pass);
     return Grain{pass.source, columns}(t, n, threads);
   };
   pieces_.each(tensors, grain, size, [&](const Tensor& t, int64_t begin, int64_t end) {

@@ -22,8 +22,9 @@ struct TileShape {
   TileShape() = default;
 
   // Of so many streams, the first of which is this one; `in_runs`: some have runs that take longer
-  // to find than to copy.
-  TileShape(const Grid& grid, const Cut& cut, int streams, const Stream& first, bool in_runs)
+  // to find than to copy; `all`: rows as a whole are asked for.
+  TileShape(const Grid& grid, const Cut& cut, int streams, const Stream& first, bool in_runs,
+            bool all)
       : rows(grid.rows), share(kElements / streams) {
     const bool even = cut.even(grid.columns);
     const int64_t columns = grid.columns, small = kLine * 256 / columns;
@@ -33,7 +34,7 @@ struct TileShape {
     // Of neighbouring lines one fetches the other; in cache tiles had better fit level 1.
     const int64_t least = (!in_runs && near(first) ? 2 : 4) * kLine;
     height = smaller(share / pitch - below, larger(small, least)) / kLine * kLine;
-    whole = height >= smaller(2 * kLine, rows);
+    whole = all && height >= smaller(2 * kLine, rows);
     phase = int64_t(reinterpret_cast<uintptr_t>(first.data) % 64 / sizeof(T));
     if (whole) return;
     const int64_t most = smaller(least, share / kBlock / kLine * kLine);

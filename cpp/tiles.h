@@ -33,15 +33,18 @@ class Tiles {
 
   // Calls f(block, first, n) for all blocks, tile by tile.
   template <class F>
-  void each(const Cut& cut, int64_t begin, int64_t end, F f) {
-    if (begin == end) return;
-    bool in_runs = false;
-    for (int i = 0; i < count_; ++i) in_runs |= members_[i].in_short_runs;
-    shape_ = {grid_, cut, count_, *members_[0].stream, in_runs};
-    if (shape_.whole)
-      each_of_rows(cut, begin, end, f);
-    else
-      each_of_parts(cut, begin, end, f);
+  void each(const Range& range, F f) {
+    const Cut& cut = range.cut;
+    const int64_t blocks = cut.blocks();
+    const auto in_order = [&](int64_t begin, int64_t end, Span columns) {
+      if (begin < end) each(cut, begin, end, columns, f);
+    };
+    if (!range.down) return in_order(range.begin, range.end, {0, grid_.columns});
+    each_part(cut, grid_.rows, range.begin, range.end, [&](const Part& part) {
+      const int64_t stop = smaller(part.blocks.end * kBlock, grid_.columns);
+      in_order(part.rows.begin * blocks, part.rows.end * blocks,
+               {part.blocks.begin * kBlock, stop});
+    });
   }
 
   // The elements from the first of a block on, or null where the stream is not in the tiles.
@@ -59,9 +62,21 @@ class Tiles {
   }
 
  private:
+  // Of the blocks [begin, end) those in some columns.
+  template <class F>
+  void each(const Cut& cut, int64_t begin, int64_t end, Span columns, F& f) {
+    bool in_runs = false;
+    for (int i = 0; i < count_; ++i) in_runs |= members_[i].in_short_runs;
+    const bool all = columns.end - columns.begin == grid_.columns;
+    shape_ = {grid_, cut, count_, *members_[0].stream, in_runs, all};
+    if (shape_.whole) return each_of_rows(cut, begin, end, f);
+    columns_ = columns;
+    each_of_parts(cut, begin, end, f);
+  }
+
   // Some rows at a time. What a block has of the rows above is still there.
   template <class F>
-  void each_of_rows(const Cut& cut, int64_t begin, int64_t end, F f) {
+  void each_of_rows(const Cut& cut, int64_t begin, int64_t end, F& f) {
     const int64_t columns = grid_.columns;
     const int64_t last = (cut.start(end - 1) + cut.length(end - 1) - 1) / columns;
     row_ = bottom_ = 0;
@@ -100,26 +115,26 @@ class Tiles {
   // A few rows at a time, part by part. A block that begins in the tile has its end in columns to
   // the right, which may be those of the next row.
   template <class F>
-  void each_of_parts(const Cut& cut, int64_t begin, int64_t end, F f) {
+  void each_of_parts(const Cut& cut, int64_t begin, int64_t end, F& f) {
     const int64_t columns = grid_.columns, last = cut.start(end - 1) / columns;
     stop_ = cut.start(end - 1) + cut.length(end - 1);
     for (row_ = cut.start(begin) / columns; row_ <= last; row_ = bottom_) {
       const int64_t edge = (row_ / grid_.rows + 1) * grid_.rows;
       bottom_ = smaller(smaller(edge, last + 1), row_ + shape_.rows_from(row_));
-      for (column_ = 0; column_ < columns; column_ += shape_.width)
+      for (column_ = columns_.begin; column_ < columns_.end; column_ += shape_.width)
         each_of_part(cut, begin, end, f);
     }
     column_ = 0;
   }
 
   template <class F>
-  void each_of_part(const Cut& cut, int64_t begin, int64_t end, F f) {
+  void each_of_part(const Cut& cut, int64_t begin, int64_t end, F& f) {
     const int64_t columns = grid_.columns;
     bool filled = false;
     for (int64_t row = row_; row < bottom_; ++row) {
       const int64_t start = row * columns + column_;
       const int64_t last =
-          smaller(end, cut.from(row * columns + smaller(column_ + shape_.width, columns)));
+          smaller(end, cut.from(row * columns + smaller(column_ + shape_.width, columns_.end)));
       Span& span = spans_[row - row_] = {start, start};
       for (int64_t b = larger(begin, cut.from(start)); b < last; ++b) {
         if (!filled) fill_part();
@@ -134,7 +149,7 @@ class Tiles {
 
   void fill_part() {
     const int64_t columns = grid_.columns,
-                  stop = smaller(column_ + shape_.width, columns) + shape_.beyond;
+                  stop = smaller(column_ + shape_.width, columns_.end) + shape_.beyond;
     const int64_t rows = bottom_ - row_, apart = at_edge();
     for (int i = 0; i < count_; ++i) {
       gather(i, row_, {column_, smaller(stop, columns)}, rows);
@@ -309,6 +324,7 @@ class Tiles {
   Span spans_[4 * kLine];  // what was worked on in each row of a part
   int count_ = 0;
   TileShape<T> shape_;
+  Span columns_;                       // in parts
   int64_t row_, bottom_, column_ = 0;  // of this tile
   int64_t stop_;                       // where the last block ends
 };
