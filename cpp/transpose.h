@@ -159,10 +159,12 @@ void copy_listed(Column column, Span columns, Span rows, T* out, int64_t pitch, 
   }
 }
 
-// The same of columns with nothing between them, which are asked for as one piece of memory.
+// The same of columns that have less than a cache line each, which are asked for as one piece of
+// memory.
 template <class T, int bytes>
-void copy_side_by_side(const char* in, int64_t columns, int64_t rows, T* out, int64_t pitch) {
-  const int64_t across = rows * sizeof(T), square = Square<T, bytes>::kSide * across;
+void copy_near(const char* in, int64_t across, int64_t columns, int64_t rows, T* out,
+               int64_t pitch) {
+  const int64_t square = Square<T, bytes>::kSide * across;
   const char* later = in + ahead<T>() * sizeof(T);
   const auto ask = [=](int64_t c) {
     for (int64_t k = 0; k < square; k += 64) __builtin_prefetch(later + c * across + k);
@@ -243,15 +245,29 @@ void deal(const char* in, int64_t columns, T* out, int64_t pitch, Pack<r...>) {
   for (; c < columns; ++c) ((out[r * pitch + c] = from[rows * c + r]), ...);
 }
 
-// Columns shorter than a cache line, with nothing between them.
+// Whether there are two or three rows, which is then done.
 template <class T>
-void copy_short(const char* in, int64_t columns, int64_t rows, T* out, int64_t pitch) {
-  if (rows == 2) return deal<2>(in, columns, out, pitch, Pack<0, 1>());
-  if (rows == 3) return deal<3>(in, columns, out, pitch, Pack<0, 1, 2>());
-  if (rows * sizeof(T) >= kRegister) {
-    copy_side_by_side<T, kRegister>(in, columns, rows, out, pitch);
+bool dealt(const char* in, int64_t columns, int64_t rows, T* out, int64_t pitch) {
+  if (columns < kLineOf<T>) return false;
+  if (rows == 2) deal<2>(in, columns, out, pitch, Pack<0, 1>());
+  if (rows == 3) deal<3>(in, columns, out, pitch, Pack<0, 1, 2>());
+  return rows == 2 || rows == 3;
+}
+
+// Square by square, of the widest that fit.
+template <class T>
+void copy_far(const char* in, int64_t across, int64_t columns, int64_t rows, T* out, int64_t pitch,
+              const char* next) {
+  const auto copy = [=](auto width, Span some, Span down) {
+    copy_squares<T, decltype(width)::value>(in, across, some, down, out, pitch, next);
+  };
+  const int64_t least = smaller(rows, columns) * sizeof(T);
+  if (least >= kWidest) {
+    in_squares<T, kWidest>(columns, rows, copy);
+  } else if (least >= kRegister) {
+    copy(Width<kRegister>{}, {0, columns}, {0, rows});
   } else {
-    copy_side_by_side<T, 16>(in, columns, rows, out, pitch);
+    copy(Width<16>{}, {0, columns}, {0, rows});
   }
 }
 
@@ -262,22 +278,15 @@ void transpose(const char* in, int64_t across, int64_t columns, int64_t rows, in
                int64_t pitch, const char* next) {
   const int64_t least = smaller(rows, columns) * sizeof(T);
   const bool together = down == sizeof(T) && across == rows * int64_t(sizeof(T));
-  if (together && rows > 1 && across < 64 && columns >= kLineOf<T>) {
-    return copy_short(in, columns, rows, out, pitch);
-  }
+  if (together && dealt(in, columns, rows, out, pitch)) return;
   if (down != sizeof(T) || least < 16 || (together && rows <= 3)) {
     return copy_elements(in, across, columns, rows, down, out, pitch);
   }
-  const auto copy = [=](auto width, Span some, Span down) {
-    copy_squares<T, decltype(width)::value>(in, across, some, down, out, pitch, next);
-  };
-  if (least >= kWidest) {
-    in_squares<T, kWidest>(columns, rows, copy);
-  } else if (least >= kRegister) {
-    copy(Width<kRegister>{}, {0, columns}, {0, rows});
-  } else {
-    copy(Width<16>{}, {0, columns}, {0, rows});
+  if (across <= 0 || across >= 64 || columns < kLineOf<T>) {
+    return copy_far(in, across, columns, rows, out, pitch, next);
   }
+  const auto copy = least >= kRegister ? copy_near<T, kRegister> : copy_near<T, 16>;
+  copy(in, across, columns, rows, out, pitch);
 }
 
 }  // namespace
