@@ -245,7 +245,7 @@ print(wakes(worker, lambda: opt.step(grads)) >= 10)
 @needs_pool
 def test_little_work_alone_wakes_nobody() -> None:
     code = """
-pair, worker = with_worker(70_000)
+pair, worker = with_worker(40_000)
 print(wakes(worker, pair.native) <= 10)
 """
     assert says(code, OMP_NUM_THREADS="2") == "True"
